@@ -1,0 +1,4 @@
+//! The stages that a position goes through, and the threads they run on.
+
+pub mod batch;
+pub mod limits;

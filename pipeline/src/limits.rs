@@ -1,0 +1,22 @@
+//! Every bound of the pipeline, with its unit in its name and its reason beside it.
+
+/// Records a source puts into one batch: enough that a hand-off costs nothing per record, few enough that the
+/// batches in flight stay in the cache.
+pub const BATCH_RECORDS: usize = 4_096;
+
+/// Bytes after which a source closes a batch even with fewer records.
+pub const BATCH_BYTES: usize = 1 << 20;
+
+/// The longest line, or XML event, that a source reads; one fix is below 1 KiB, attributes included.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// The longest device id.
+pub const MAX_DEVICE_ID_CHARS: usize = 64;
+
+/// Milliseconds that a fix may be ahead of the time it was received: one broken clock must not make thousands of
+/// chunks in the table.
+pub const MAX_FUTURE_MS: i64 = 24 * 3_600_000;
+
+/// The earliest instant a fix may bear, 2000-01-01T00:00:00Z in epoch milliseconds: no GPS receiver of a race is
+/// older, and a tracker without a clock says 1970 or 1980.
+pub const MIN_TIMESTAMP_MS: i64 = 946_684_800_000;

@@ -1,0 +1,149 @@
+//! Reading a course file: every error names its row and field, and all of them are reported at once.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::tables::Tables;
+use super::validate;
+
+/// One thing that is wrong with a course.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// The table, or empty when the document itself is wrong.
+    pub table: &'static str,
+    /// The row's index in its array, from 0.
+    pub row: usize,
+    /// What names the row to a person: its id, or a number.
+    pub name: String,
+    /// The field, or empty when the row as a whole is wrong.
+    pub field: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.table.is_empty() {
+            write!(f, "{}[{}]", self.table, self.row)?;
+            if !self.name.is_empty() {
+                write!(f, " ({})", self.name)?;
+            }
+            f.write_str(": ")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Everything that is wrong with a course; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CourseErrors(pub Vec<Problem>);
+
+impl std::error::Error for CourseErrors {}
+
+impl fmt::Display for CourseErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a course file and checks it.
+///
+/// # Errors
+/// All problems found: JSON that cannot be read (with line and column), unknown tables or columns, missing or
+/// malformed values, and whatever [`validate::tables`] finds.
+pub fn parse(text: &str) -> Result<Tables, CourseErrors> {
+    let document: Value = serde_json::from_str(text)
+        .map_err(|e| CourseErrors(vec![document_problem(format!("no valid JSON: {e}"))]))?;
+    let Value::Object(mut document) = document else {
+        return Err(CourseErrors(vec![document_problem("a course is a JSON object of tables".to_owned())]));
+    };
+    let mut problems = Vec::new();
+    let mut tables = Tables::default();
+    macro_rules! read {
+        ($($table:ident),*) => {
+            $( tables.$table = read_table(stringify!($table), &mut document, &mut problems); )*
+            const TABLES: &[&str] = &[$(stringify!($table)),*];
+        };
+    }
+    read!(
+        events, classes, entries, devices, entry_devices, stages, segments, geofences, waypoints,
+        speed_limit_zones, neutralisations, penalty_formulas, entry_segment_starts, overrides
+    );
+    for key in document.keys() {
+        problems.push(document_problem(format!(
+            "unknown table {key:?}; a course has {}",
+            TABLES.join(", ")
+        )));
+    }
+    if problems.is_empty() {
+        validate::tables(&tables, &mut problems);
+    }
+    if problems.is_empty() {
+        Ok(tables)
+    } else {
+        problems.sort();
+        Err(CourseErrors(problems))
+    }
+}
+
+fn document_problem(message: String) -> Problem {
+    Problem { table: "", row: 0, name: String::new(), field: String::new(), message }
+}
+
+fn read_table<T: DeserializeOwned>(
+    table: &'static str,
+    document: &mut Map<String, Value>,
+    problems: &mut Vec<Problem>,
+) -> Vec<T> {
+    let rows = match document.remove(table) {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(rows)) => rows,
+        Some(other) => {
+            problems.push(document_problem(format!("{table} is an array of rows, found {}", kind_of(&other))));
+            return Vec::new();
+        }
+    };
+    let mut read = Vec::with_capacity(rows.len());
+    for (row, mut value) in rows.into_iter().enumerate() {
+        let name = row_name(&value);
+        if let Value::Object(fields) = &mut value {
+            // A null is a column at its default.
+            fields.retain(|_, v| !v.is_null());
+        }
+        match serde_path_to_error::deserialize(&value) {
+            Ok(parsed) => read.push(parsed),
+            Err(e) => {
+                let path = e.path().to_string();
+                let field = if path == "." { String::new() } else { path };
+                problems.push(Problem { table, row, name, field, message: e.inner().to_string() });
+            }
+        }
+    }
+    read
+}
+
+fn row_name(value: &Value) -> String {
+    value.get("id").and_then(Value::as_str).unwrap_or_default().chars().take(40).collect()
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

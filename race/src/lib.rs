@@ -1,0 +1,10 @@
+//! What a race is and how it is judged.
+//!
+//! Pure: no I/O, no clock, no randomness, no logging. The same evidence gives the same result, byte for byte.
+
+pub mod course;
+pub mod ids;
+pub mod num;
+pub mod position;
+pub mod record;
+pub mod time;

@@ -1,0 +1,156 @@
+//! Where positions, the course and the race records are kept.
+//!
+//! One trait, [`Store`], and the databases behind it. SQLite is the embedded default: one file, no server.
+
+pub mod sqlite;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use race::course::Tables;
+use race::position::{DeviceId, Position};
+use race::record::{Crossing, Penalty, StageResult};
+use race::time::Timestamp;
+use uuid::Uuid;
+
+/// What became of one row that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowOutcome {
+    /// It is stored now and was not before.
+    Inserted,
+    /// A row for this device and instant, saying the same, was stored already.
+    Duplicate,
+    /// A row for this device and instant was stored already and says something else. The stored row stays the
+    /// evidence; the offered one is kept in `position_conflicts`.
+    Conflict,
+}
+
+/// What a committed batch of positions did, row by row in the order offered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Committed {
+    /// One outcome for each row offered.
+    pub rows: Vec<RowOutcome>,
+}
+
+impl Committed {
+    /// How many rows had this outcome.
+    pub fn count(&self, outcome: RowOutcome) -> usize {
+        self.rows.iter().filter(|&&r| r == outcome).count()
+    }
+}
+
+/// Everything that is true now of one entry: what is stored and not in here is retracted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryRecords {
+    /// The entry.
+    pub entry_id: Uuid,
+    /// All its crossings.
+    pub crossings: Vec<Crossing>,
+    /// All its penalties.
+    pub penalties: Vec<Penalty>,
+}
+
+/// How many rows a save changed. A save that changes nothing writes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Rows that were not there.
+    pub inserted: usize,
+    /// Rows whose content changed, or that came back after a retraction; their revision went up.
+    pub revised: usize,
+    /// Rows that are no longer true; they stay, with `retracted_at`.
+    pub retracted: usize,
+}
+
+impl std::ops::AddAssign for Changes {
+    fn add_assign(&mut self, other: Self) {
+        self.inserted += other.inserted;
+        self.revised += other.revised;
+        self.retracted += other.retracted;
+    }
+}
+
+/// Why a store did not do what was asked, grouped by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing is wrong with the data: the same call may succeed later.
+    #[error("{context}: {message}; try again")]
+    Retry {
+        /// What was being done.
+        context: String,
+        /// What the database said.
+        message: String,
+    },
+    /// The database refuses this data; again would not help.
+    #[error("{context}: refused: {message}")]
+    Refused {
+        /// What was being done.
+        context: String,
+        /// What the database said.
+        message: String,
+    },
+    /// The store cannot go on: the file is no database, the disk is full, the schema is of another version.
+    #[error("{context}: {message}")]
+    Broken {
+        /// What was being done.
+        context: String,
+        /// What the database said.
+        message: String,
+    },
+}
+
+/// A database that keeps positions, the course and the race records.
+///
+/// Every method is one transaction. A clone is another handle to the same database.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Stores the course: rows are inserted or updated by id; rows of the same events that are no longer in
+    /// `tables` are removed. Positions and devices are never removed.
+    fn save_course(&self, tables: Arc<Tables>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
+    fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
+
+    /// Stores positions in one transaction; on return they are durable. Within the batch and against what is
+    /// stored the first row for a (device, ts) stays.
+    fn commit_positions(
+        &self,
+        rows: Vec<Position>,
+        ingested_at: Timestamp,
+    ) -> impl Future<Output = Result<Committed, StoreError>> + Send;
+
+    /// Which of these devices have any stored position.
+    fn devices_with_positions(
+        &self,
+        devices: Vec<DeviceId>,
+    ) -> impl Future<Output = Result<Vec<DeviceId>, StoreError>> + Send;
+
+    /// Up to `limit` positions of a device that are not faulty, ordered by `ts`, with `from <= ts` and, when
+    /// given, `ts < to`. Page on with `from` one microsecond after the last.
+    fn read_positions(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+        to: Option<Timestamp>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Position>, StoreError>> + Send;
+
+    /// How many positions of a device in that interval an operator flagged as faulty.
+    fn count_faulty(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+        to: Option<Timestamp>,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Makes the stored records of one entry equal to `records`, see [`EntryRecords`] and [`Changes`].
+    fn save_records(
+        &self,
+        records: EntryRecords,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// Stores results by (entry, stage); a row that differs from the stored one moves its revision up.
+    fn save_results(
+        &self,
+        results: Vec<StageResult>,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+}
