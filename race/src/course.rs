@@ -1,10 +1,15 @@
 //! The course: what is given before the first fix arrives.
 
+pub mod feature;
+pub mod formulas;
 pub mod geometry;
 pub mod load;
+pub mod plan;
+pub mod roster;
 pub mod tables;
 mod validate;
 
 pub use geometry::{Geometry, LonLat};
+pub use plan::Course;
 pub use load::{CourseErrors, Problem, parse};
 pub use tables::Tables;
