@@ -20,3 +20,13 @@ pub const MAX_FUTURE_MS: i64 = 24 * 3_600_000;
 /// The earliest instant a fix may bear, 2000-01-01T00:00:00Z in epoch milliseconds: no GPS receiver of a race is
 /// older, and a tracker without a clock says 1970 or 1980.
 pub const MIN_TIMESTAMP_MS: i64 = 946_684_800_000;
+
+/// Batches read and not yet decoded: the source stays just ahead.
+pub const RAW_BATCHES: usize = 4;
+
+/// Batches decoded and not yet judged, each lane.
+pub const ROWS_BATCHES: usize = 4;
+
+/// Batches judged and not yet written: enough that the writer finds a full transaction waiting when it comes back
+/// from the last one.
+pub const DONE_BATCHES: usize = 16;

@@ -10,6 +10,6 @@ pub mod tables;
 mod validate;
 
 pub use geometry::{Geometry, LonLat};
-pub use plan::Course;
 pub use load::{CourseErrors, Problem, parse};
+pub use plan::Course;
 pub use tables::Tables;

@@ -34,12 +34,7 @@ pub struct EntryEvaluation {
 }
 
 /// Judges one entry by what its track shows.
-pub fn judge(
-    event: &EventPlan,
-    entry: &EntryPlan,
-    evidence: &Evidence,
-    fixes: FixCounts,
-) -> EntryEvaluation {
+pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: FixCounts) -> EntryEvaluation {
     let book = CrossingBook::new(event, entry, evidence);
     let mut stages: Vec<StageEvaluation> = Vec::with_capacity(event.stages.len());
     let mut views = Vec::with_capacity(event.stages.len());

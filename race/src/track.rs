@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use crate::course::tables::Event;
+use crate::earth;
 use crate::fence::touch::{Fix, Movement};
 use crate::num::round_to;
 use crate::position::Position;
 use crate::time::Timestamp;
-use crate::earth;
 
 /// How an event reads its tracks.
 #[derive(Debug, Clone, Copy, PartialEq)]

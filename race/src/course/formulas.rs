@@ -160,13 +160,14 @@ impl<'a> TableAt<'a> {
             Operator::Flat => base + i128::from(micro(row.penalty)) * one_unit,
             Operator::PerUnit => base + i128::from(micro(row.penalty)) * measure.scaled(),
             Operator::Progressive => {
-                let parts = self.rows.iter().filter(|below| below.offence_min <= row.offence_min).map(|below| {
-                    let low = i128::from(micro(below.offence_min)) * denominator;
-                    let high = below.offence_max.map_or(measure.scaled(), |max| {
-                        measure.scaled().min(i128::from(micro(max)) * denominator)
+                let parts =
+                    self.rows.iter().filter(|below| below.offence_min <= row.offence_min).map(|below| {
+                        let low = i128::from(micro(below.offence_min)) * denominator;
+                        let high = below.offence_max.map_or(measure.scaled(), |max| {
+                            measure.scaled().min(i128::from(micro(max)) * denominator)
+                        });
+                        i128::from(micro(below.penalty)) * (high - low)
                     });
-                    i128::from(micro(below.penalty)) * (high - low)
-                });
                 base + parts.sum::<i128>()
             }
         };

@@ -9,7 +9,9 @@ use super::feature::{Feature, Features, Role};
 use super::formulas::Formulas;
 use super::geometry::Geometry;
 use super::roster::{Roster, TimingSpan, timing_spans};
-use super::tables::{Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint};
+use super::tables::{
+    Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint,
+};
 use crate::track::TrackRules;
 
 /// A course, ready to judge tracks by.

@@ -104,16 +104,15 @@ fn refine(span: Span, exact: &[Span], is_slide: bool) -> Span {
             (middle, middle)
         }
     };
-    Span {
-        start: if span.start <= 0.0 { 0.0 } else { start },
-        end: if span.end >= 1.0 { 1.0 } else { end },
-    }
+    Span { start: if span.start <= 0.0 { 0.0 } else { start }, end: if span.end >= 1.0 { 1.0 } else { end } }
 }
 
 fn edges(rings: &[Vec<[f64; 2]>]) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
     rings.iter().flat_map(|ring| {
         let last = ring.last().copied();
-        ring.iter().copied().scan(last, |before, point| before.replace(point).map(|previous| (previous, point)))
+        ring.iter()
+            .copied()
+            .scan(last, |before, point| before.replace(point).map(|previous| (previous, point)))
     })
 }
 

@@ -101,12 +101,7 @@ impl FenceState {
 
 fn visit(episode: &Episode) -> Visit {
     let begin = episode.enter.as_ref().unwrap_or(&episode.last);
-    Visit {
-        from: episode.since.to_ms(),
-        to: episode.last.ts,
-        weak: !episode.strong,
-        fixes: begin.fixes,
-    }
+    Visit { from: episode.since.to_ms(), to: episode.last.ts, weak: !episode.strong, fixes: begin.fixes }
 }
 
 fn area_events(state: &AreaState) -> Vec<FenceEvent> {

@@ -43,10 +43,9 @@ impl CrossingBook {
         let by_geofence = evidence.crossings.iter().map(|(id, events)| {
             let is_proposed = geofences.get(id).is_some_and(|g| g.manual_verification);
             let status = if is_proposed { CrossingStatus::Proposed } else { CrossingStatus::Computed };
-            let noted = events.iter().map(|event| Noted {
-                row: row(entry.row.id, *id, event, status),
-                last: event.last.ts,
-            });
+            let noted = events
+                .iter()
+                .map(|event| Noted { row: row(entry.row.id, *id, event, status), last: event.last.ts });
             (*id, noted.collect())
         });
         Self { by_geofence: by_geofence.collect() }
@@ -81,7 +80,8 @@ impl CrossingBook {
 
     /// All rows by time, then id.
     pub fn into_rows(self) -> Vec<Crossing> {
-        let mut rows: Vec<Crossing> = self.by_geofence.into_values().flatten().map(|noted| noted.row).collect();
+        let mut rows: Vec<Crossing> =
+            self.by_geofence.into_values().flatten().map(|noted| noted.row).collect();
         rows.sort_by_key(|row| (row.ts, row.id));
         rows
     }

@@ -99,7 +99,9 @@ impl<'a> Document<'a> {
         let events = course.events.iter().zip(evaluations).zip(rankings);
         Self {
             format: FORMAT,
-            events: events.map(|((event, entries), stages)| event_document(course, event, entries, stages)).collect(),
+            events: events
+                .map(|((event, entries), stages)| event_document(course, event, entries, stages))
+                .collect(),
         }
     }
 
@@ -130,9 +132,7 @@ fn event_document<'a>(
             .iter()
             .zip(&evaluation.stages)
             .zip(rankings)
-            .map(|((stage, result), ranking)| {
-                stage_document(event, stage, evaluation, result, ranking)
-            })
+            .map(|((stage, result), ranking)| stage_document(event, stage, evaluation, result, ranking))
             .collect(),
     });
     EventDocument { id: event.row.id, name: &event.row.name, entries: entries.collect() }
@@ -194,7 +194,8 @@ fn crossings<'a>(
         })
     };
     let counts_as = |id: Uuid| {
-        let is = |of: fn(&SegmentEvaluation) -> Option<Uuid>| stage.segments.iter().any(|s| of(s) == Some(id));
+        let is =
+            |of: fn(&SegmentEvaluation) -> Option<Uuid>| stage.segments.iter().any(|s| of(s) == Some(id));
         if is(|s| s.start_crossing_id) {
             Some("start")
         } else {

@@ -116,7 +116,8 @@ impl<'a> Matching<'a, '_> {
         let finish = if reached >= wanted { passages.last().copied() } else { None };
         let neutralised = start.map(|s| self.neutralised(s.at, finish)).unwrap_or_default();
         let until = finish.map(|f| f.at).or(self.closed_at);
-        let waypoints = waypoints::outcomes(self.segment, start.as_ref(), finish.as_ref(), until, self.evidence);
+        let waypoints =
+            waypoints::outcomes(self.segment, start.as_ref(), finish.as_ref(), until, self.evidence);
         SegmentView {
             plan: self.segment,
             start,

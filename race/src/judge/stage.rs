@@ -100,13 +100,13 @@ pub fn evaluate(
         Truncation::Second => 1_000,
     };
     let (penalties, effects) = penalties(event, entry, views, n);
-    let sum = |total| {
-        penalties.iter().filter(|p| p.counts_for.contains(&total)).map(|p| p.penalty_ms).sum::<i64>()
-    };
+    let sum =
+        |total| penalties.iter().filter(|p| p.counts_for.contains(&total)).map(|p| p.penalty_ms).sum::<i64>();
     let penalty_ms = sum(CountsFor::Stage);
     let special: Vec<&SegmentView<'_>> =
         view.segments.iter().filter(|s| s.plan.row.kind == SegmentType::SpecialStage).collect();
-    let timed: Vec<&SegmentView<'_>> = if special.is_empty() { view.segments.iter().collect() } else { special };
+    let timed: Vec<&SegmentView<'_>> =
+        if special.is_empty() { view.segments.iter().collect() } else { special };
     let status = status(view, &effects, excluded_before);
     let finished = status == StageStatus::Finished;
     let elapsed_ms = timed

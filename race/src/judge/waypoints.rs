@@ -54,15 +54,22 @@ pub fn outcomes<'a>(
         WaypointOrder::Free => stays.iter().map(|stays| stays.first().map(|s| s.validation)).collect(),
         WaypointOrder::Sequence => longest_series(&stays),
     };
-    segment.waypoints.iter().zip(validated).map(|(plan, validated)| WaypointOutcome { plan, validated }).collect()
+    segment
+        .waypoints
+        .iter()
+        .zip(validated)
+        .map(|(plan, validated)| WaypointOutcome { plan, validated })
+        .collect()
 }
 
 /// When the course was begun: the earliest visit, from `from` on, of the first waypoint in roadbook order that was
 /// visited at all. Waypoints inside the entry geofence are passed before the start and say nothing.
 pub fn first_visit(segment: &SegmentPlan, from: Timestamp, evidence: &Evidence) -> Option<Timestamp> {
-    segment.waypoints.iter().filter(|w| !w.in_entry).find_map(|waypoint| {
-        visits(waypoint, evidence).iter().map(|visit| visit.from).find(|&at| at >= from)
-    })
+    segment
+        .waypoints
+        .iter()
+        .filter(|w| !w.in_entry)
+        .find_map(|waypoint| visits(waypoint, evidence).iter().map(|visit| visit.from).find(|&at| at >= from))
 }
 
 fn visits<'e>(waypoint: &WaypointPlan, evidence: &'e Evidence) -> &'e [Visit] {
@@ -171,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_second_visit_counts() {
-        assert_eq!(missed(&[vec![stay(1, 2)], vec![stay(0, 0), stay(5, 6)], vec![stay(3, 4), stay(7, 7)]]), [0; 0]);
+        assert_eq!(
+            missed(&[vec![stay(1, 2)], vec![stay(0, 0), stay(5, 6)], vec![stay(3, 4), stay(7, 7)]]),
+            [0; 0]
+        );
     }
 
     /// All subsets, the slow way.

@@ -77,7 +77,9 @@ fn the_closest_scope_wins_then_class_then_kind() {
     ];
     let formulas = Formulas::of_event(&tables, Uuid::nil());
     let penalty = |class, kind, scopes: &[(BelongsTo, Uuid)]| {
-        formulas.closest("speeding_peak", class, kind, scopes, Timestamp::from_micros(0)).map(|t| t.rows[0].penalty)
+        formulas
+            .closest("speeding_peak", class, kind, scopes, Timestamp::from_micros(0))
+            .map(|t| t.rows[0].penalty)
     };
     let event = [(BelongsTo::Event, Uuid::nil())];
     assert_eq!(penalty(None, None, &event), Some(1.0));

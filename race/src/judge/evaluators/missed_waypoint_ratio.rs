@@ -17,8 +17,7 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
     for segment in stages.iter().flat_map(|stage| &stage.segments) {
         let Some(table) = case.table(EVALUATOR.name, None, None, segment) else { continue };
         let of_this_stage = segment.plan.row.stage_id == case.view().plan.row.id;
-        let belongs_here =
-            if table.key.scope == BelongsTo::Event { is_last } else { of_this_stage };
+        let belongs_here = if table.key.scope == BelongsTo::Event { is_last } else { of_this_stage };
         if !belongs_here {
             continue;
         }
@@ -32,7 +31,9 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
         let total = waypoints.clone().count();
         let missed: Vec<i64> =
             waypoints.filter(|w| w.validated.is_none()).map(|w| w.plan.row.number).collect();
-        let (Ok(missed_count), Ok(total)) = (i64::try_from(missed.len()), i64::try_from(total)) else { continue };
+        let (Ok(missed_count), Ok(total)) = (i64::try_from(missed.len()), i64::try_from(total)) else {
+            continue;
+        };
         if missed_count == 0 {
             continue;
         }
