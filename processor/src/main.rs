@@ -1,1 +1,47 @@
-fn main() {}
+//! Official times, penalties and places from the positions of a field.
+
+mod commands;
+mod replay;
+mod store_url;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What the program ends with, beside 0: everything good.
+mod exit {
+    /// Data errors: something could not be used; what was good is kept.
+    pub(crate) const DATA: u8 = 1;
+    /// Usage: the command line itself is wrong. Clap ends with the same.
+    pub(crate) const USAGE: u8 = 2;
+}
+
+/// Official times, penalties and places from the positions of a field.
+///
+/// Exit codes: 0 good, 1 data errors (what was good is kept), 2 usage.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Replay(commands::replay::ReplayArgs),
+    Import(commands::import::ImportArgs),
+    Check(commands::check::CheckArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Replay(args) => commands::replay::run(args),
+        Command::Import(args) => commands::import::run(args),
+        Command::Check(args) => commands::check::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(exit::DATA)
+    })
+}
