@@ -39,6 +39,11 @@ pub struct RawBatch {
     pub form: RawForm,
     /// The device of every record. For JSON the payload's own `device_id` is used where this is `None`.
     pub device: Option<Arc<str>>,
+    /// The device of a JSON record where neither `device` nor the payload names one; `None` refuses the record.
+    pub fallback_device: Option<Arc<str>>,
+    /// The first `device_id` of a JSON source whose records all go to `device`: a record that bears another one
+    /// is refused. `None` while the source has shown none.
+    pub payload_device: Option<Arc<str>>,
     /// All fields, or documents, one after another.
     pub bytes: Vec<u8>,
     /// Where each field, or document, ends in `bytes`.
@@ -50,7 +55,17 @@ pub struct RawBatch {
 impl RawBatch {
     /// An empty batch.
     pub fn new(source: SourceName, codec: &'static str, form: RawForm, device: Option<Arc<str>>) -> Self {
-        Self { source, codec, form, device, bytes: Vec::new(), ends: Vec::new(), lines: Vec::new() }
+        Self {
+            source,
+            codec,
+            form,
+            device,
+            fallback_device: None,
+            payload_device: None,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            lines: Vec::new(),
+        }
     }
 
     /// How many records it holds.
