@@ -9,11 +9,8 @@
 pub fn div_round(numerator: i128, denominator: i128) -> i64 {
     debug_assert!(denominator > 0, "a rounded quotient needs a positive denominator");
     let half = denominator / 2;
-    let quotient = if numerator >= 0 {
-        (numerator + half) / denominator
-    } else {
-        (numerator - half) / denominator
-    };
+    let quotient =
+        if numerator >= 0 { (numerator + half) / denominator } else { (numerator - half) / denominator };
     i64::try_from(quotient).unwrap_or(if quotient > 0 { i64::MAX } else { i64::MIN })
 }
 

@@ -61,4 +61,3 @@ impl Position {
         size_of::<Self>() + self.attributes.as_ref().map_or(0, |a| a.len())
     }
 }
-

@@ -29,12 +29,13 @@ impl<'de> Deserialize<'de> for LonLat {
     /// `[lon, lat]`, a further number being an altitude that is not used.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let numbers = Vec::<f64>::deserialize(deserializer)?;
-        let [lon, lat] = numbers.get(..2).and_then(|two| <[f64; 2]>::try_from(two).ok()).ok_or_else(|| {
-            D::Error::custom(format!(
-                "a position is [longitude, latitude], found {} number(s)",
-                numbers.len()
-            ))
-        })?;
+        let [lon, lat] =
+            numbers.get(..2).and_then(|two| <[f64; 2]>::try_from(two).ok()).ok_or_else(|| {
+                D::Error::custom(format!(
+                    "a position is [longitude, latitude], found {} number(s)",
+                    numbers.len()
+                ))
+            })?;
         if !(-180.0..=180.0).contains(&lon) {
             return Err(D::Error::custom(format!("longitude {lon} is outside -180 to 180")));
         }

@@ -77,14 +77,23 @@ pub fn parse(text: &str) -> Result<Tables, CourseErrors> {
         };
     }
     read!(
-        events, classes, entries, devices, entry_devices, stages, segments, geofences, waypoints,
-        speed_limit_zones, neutralisations, penalty_formulas, entry_segment_starts, overrides
+        events,
+        classes,
+        entries,
+        devices,
+        entry_devices,
+        stages,
+        segments,
+        geofences,
+        waypoints,
+        speed_limit_zones,
+        neutralisations,
+        penalty_formulas,
+        entry_segment_starts,
+        overrides
     );
     for key in document.keys() {
-        problems.push(document_problem(format!(
-            "unknown table {key:?}; a course has {}",
-            TABLES.join(", ")
-        )));
+        problems.push(document_problem(format!("unknown table {key:?}; a course has {}", TABLES.join(", "))));
     }
     if problems.is_empty() {
         validate::tables(&tables, &mut problems);
@@ -110,7 +119,8 @@ fn read_table<T: DeserializeOwned>(
         None | Some(Value::Null) => return Vec::new(),
         Some(Value::Array(rows)) => rows,
         Some(other) => {
-            problems.push(document_problem(format!("{table} is an array of rows, found {}", kind_of(&other))));
+            problems
+                .push(document_problem(format!("{table} is an array of rows, found {}", kind_of(&other))));
             return Vec::new();
         }
     };
