@@ -1,1 +1,33 @@
-fn main() {}
+//! The command line.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Race telemetry: from positions to official times and penalties.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a course file from a roadbook
+    Import(Box<commands::import::ImportArgs>),
+    /// Report what is wrong or doubtful in a course file
+    Check(commands::check::CheckArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Import(args) => commands::import::run(*args),
+        Command::Check(args) => commands::check::run(args),
+    };
+    outcome.unwrap_or_else(|e| {
+        eprintln!("error: {e:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -68,7 +68,7 @@ pub(super) fn check(tables: &Tables, problems: &mut Vec<Problem>) {
     each(&tables.overrides, problems, |row, at| {
         match row.value_ms {
             None if row.action == OverrideAction::Set => {
-                at.problem("value_ms", "is required with action set")
+                at.problem("value_ms", "is required with action set");
             }
             Some(ms) if ms.unsigned_abs() > MAX_INSTANT_MS.unsigned_abs() => {
                 at.problem("value_ms", format!("is {ms}, allowed is up to {MAX_INSTANT_MS} ms either way"));
