@@ -1,5 +1,6 @@
 //! The course: what is given before the first fix arrives.
 
+pub mod check;
 pub mod feature;
 pub mod formulas;
 pub mod geometry;
@@ -7,7 +8,7 @@ pub mod load;
 pub mod plan;
 pub mod roster;
 pub mod tables;
-mod validate;
+pub mod validate;
 
 pub use geometry::{Geometry, LonLat};
 pub use load::{CourseErrors, Problem, parse};

@@ -16,7 +16,7 @@ pub(crate) struct Playlist {
 impl Playlist {
     pub(crate) fn new(files: Vec<TrackFile>) -> Self {
         // Drawn on stderr, and only where that is a terminal.
-        let bar = ProgressBar::new(files.iter().map(|file| file.progress().total_bytes).sum());
+        let bar = ProgressBar::new(files.iter().map(|file| file.progress().total_bytes()).sum());
         let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let mut files = files.into_iter();
@@ -41,10 +41,10 @@ impl Source for Playlist {
             let progress = current.progress();
             self.tell_notes();
             if next.is_some() {
-                self.bar.set_position(self.done_bytes + progress.read_bytes);
+                self.bar.set_position(self.done_bytes + progress.read_bytes());
                 return next;
             }
-            self.done_bytes += progress.total_bytes;
+            self.done_bytes += progress.total_bytes();
             self.bar.set_position(self.done_bytes);
             self.current = self.files.next();
             self.noted = 0;

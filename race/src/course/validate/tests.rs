@@ -1,0 +1,7 @@
+//! One violation, one problem: each case breaks one thing of a course that is otherwise right.
+
+mod course;
+mod properties;
+mod rules;
+
+pub(in crate::course) use course::{course, id};
