@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use crate::limits::MAX_NESTING;
 
-use super::excerpt;
 use super::json_text::{is_storable_number, string_end};
+use super::{excerpt, words};
 
 /// Members up to which comparing each with each is quicker than sorting.
 const FEW_MEMBERS: usize = 16;
@@ -214,7 +214,7 @@ impl<'a> Rewriter<'a> {
 /// The text of a string that is written with its quotes.
 fn unquoted(quoted: &str) -> Result<Cow<'_, str>, String> {
     if quoted.contains('\\') {
-        return serde_json::from_str(quoted).map(Cow::Owned).map_err(|error| error.to_string());
+        return serde_json::from_str(quoted).map(Cow::Owned).map_err(|error| words(&error));
     }
     Ok(Cow::Borrowed(quoted.trim_matches('"')))
 }
