@@ -11,6 +11,7 @@ mod instant;
 mod json_text;
 mod number;
 mod payload;
+mod sentinel;
 
 use std::sync::Arc;
 

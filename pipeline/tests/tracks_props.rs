@@ -1,5 +1,7 @@
 //! What holds for every track: no bytes break it, and no form, compression or batch size changes it.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise, its helpers too")]
+
 use std::io::Write as _;
 use std::path::Path;
 
@@ -203,8 +205,6 @@ fn survives(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
     #[test]
     fn a_track_is_the_same_in_every_form(
         positions in proptest::collection::vec(position(), 1..30),

@@ -1,6 +1,8 @@
 //! How many fixes a second one core reads and decodes. Not run by default, as it says nothing when the machine is
 //! busy: `cargo test --release -p pipeline --test tracks_speed -- --ignored --nocapture`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise, its helpers too")]
+
 use std::io::{BufWriter, Write as _};
 use std::time::Instant;
 
