@@ -11,6 +11,7 @@ mod instant;
 mod json_text;
 mod number;
 mod payload;
+mod sentinel;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use race::time::Timestamp;
 use crate::batch::{PositionBatch, RawBatch, RawForm, Reject};
 
 pub(crate) use self::devices::{DEVICE_ID_ALLOWED, is_device_id};
-pub(crate) use self::excerpt::excerpt;
+pub(crate) use self::excerpt::{excerpt, words};
 pub(crate) use self::payload::device as payload_device;
 
 use self::devices::Devices;

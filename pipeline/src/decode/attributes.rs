@@ -9,7 +9,8 @@ use std::ops::Range;
 use crate::limits::MAX_NESTING;
 
 use super::excerpt;
-use super::json_text::{is_storable_number, string_end};
+use super::json_text::{is_storable_number, string_end, unquoted};
+use super::sentinel::is_sentinel;
 
 /// Members up to which comparing each with each is quicker than sorting.
 const FEW_MEMBERS: usize = 16;
@@ -209,36 +210,6 @@ impl<'a> Rewriter<'a> {
         }
         self.out.push('}');
     }
-}
-
-/// The text of a string that is written with its quotes.
-fn unquoted(quoted: &str) -> Result<Cow<'_, str>, String> {
-    if quoted.contains('\\') {
-        return serde_json::from_str(quoted).map(Cow::Owned).map_err(|error| error.to_string());
-    }
-    Ok(Cow::Borrowed(quoted.trim_matches('"')))
-}
-
-/// Whether an object with this one member stands for the string that is its value.
-fn is_sentinel(key: &str, value: &str) -> bool {
-    let holds = match key {
-        "__bigint" => is_decimal,
-        "__buffer_b64" => is_base64,
-        _ => return false,
-    };
-    value.starts_with('"') && unquoted(value).is_ok_and(|text| holds(&text))
-}
-
-fn is_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn is_base64(text: &str) -> bool {
-    let digits = text.trim_end_matches('=');
-    text.len().is_multiple_of(4)
-        && text.len() - digits.len() <= 2
-        && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 #[cfg(test)]

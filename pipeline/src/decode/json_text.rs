@@ -2,7 +2,11 @@
 //!
 //! The text was checked to be JSON before; these look only for what is JSON and cannot be stored all the same.
 
+use std::borrow::Cow;
+
 use memchr::memchr2;
+
+use super::words;
 
 /// Digits before and after the point of a jsonb number.
 const MAX_INTEGER_DIGITS: i64 = 131_072;
@@ -48,6 +52,14 @@ pub(super) fn string_end(text: &[u8], start: usize) -> Result<usize, String> {
 fn code_unit(text: &[u8], at: usize) -> Option<u32> {
     let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+}
+
+/// The text of a string that is written with its quotes.
+pub(super) fn unquoted(quoted: &str) -> Result<Cow<'_, str>, String> {
+    if quoted.contains('\\') {
+        return serde_json::from_str(quoted).map(Cow::Owned).map_err(|error| words(&error));
+    }
+    Ok(Cow::Borrowed(quoted.trim_matches('"')))
 }
 
 /// Whether a jsonb column can hold the number, exactly as written.

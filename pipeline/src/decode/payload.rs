@@ -13,7 +13,7 @@ use crate::batch::RawBatch;
 
 use super::devices::{DEVICE_ID_ALLOWED, Devices};
 use super::instant::Window;
-use super::{BatchDevice, Refused, attributes, excerpt, number};
+use super::{BatchDevice, Refused, attributes, excerpt, number, words};
 
 /// The fields of a payload as they are written; `None` where one is missing or null.
 ///
@@ -40,12 +40,12 @@ impl<'a> Payload<'a> {
         })?;
         serde_json::from_str(text).map_err(|error| {
             // A payload is one line, so that the line in the parser's own words would mislead.
-            let words = error.to_string();
-            let words = words.split(" at line ").next().unwrap_or_default();
+            let said = error.to_string();
+            let said = words(&said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said));
             Refused::new(
                 "",
                 format!(
-                    "no telemetry payload in JSON: {words} at column {} of {}",
+                    "no telemetry payload in JSON: {said} at column {} of {}",
                     error.column(),
                     excerpt(document)
                 ),

@@ -3,6 +3,8 @@
 //! A record is a line. Quotes are honoured within it, but a quoted field cannot go over its end: a stray quote
 //! then costs its own line and never the fixes after it.
 
+use std::fmt;
+
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, Terminator};
 
 use crate::batch::{FIELDS, RawBatch, Reject, SourceName};
@@ -50,18 +52,21 @@ impl CsvRecords {
             return Err(format!("a quote is not closed in the header row; required columns: {required}"));
         };
         let mut header = Header { columns: [None; FIELDS.len()], width: names };
-        let mut found = Vec::new();
-        let mut unread = Vec::new();
+        let mut found = Names::default();
+        let mut unread = Names::default();
         let mut doubled = Vec::new();
         for column in 0..names {
             let name = String::from_utf8_lossy(self.splitter.field(column)).trim().to_ascii_lowercase();
-            let shown = excerpt(name.as_bytes());
             match FIELDS.iter().position(|field| *field == name) {
-                Some(field) if header.columns[field].is_some() => doubled.push(FIELDS[field]),
+                Some(field) if header.columns[field].is_some() => {
+                    if !doubled.contains(&FIELDS[field]) {
+                        doubled.push(FIELDS[field]);
+                    }
+                }
                 Some(field) => header.columns[field] = Some(column),
-                None => unread.push(shown.clone()),
+                None => unread.push(&name),
             }
-            found.push(shown);
+            found.push(&name);
         }
         let missing: Vec<&str> = (0..REQUIRED)
             .filter(|field| header.columns[*field].is_none())
@@ -71,7 +76,7 @@ impl CsvRecords {
             return Err(format!(
                 "no header row with the columns {required}, separated by commas: {} missing, found {}",
                 missing.join(", "),
-                listed(&found)
+                found
             ));
         }
         if !doubled.is_empty() {
@@ -79,14 +84,14 @@ impl CsvRecords {
                 "column {} is there more than once; each of {} may be there once, found {}",
                 doubled.join(", "),
                 FIELDS.join(", "),
-                listed(&found)
+                found
             ));
         }
-        if !unread.is_empty() {
+        if !unread.shown.is_empty() {
             self.notes.push(format!(
                 "{}: columns that are not read: {}; read are {}",
                 self.source,
-                listed(&unread),
+                unread,
                 FIELDS.join(", ")
             ));
         }
@@ -149,12 +154,28 @@ impl Records for CsvRecords {
     }
 }
 
-fn listed(names: &[String]) -> String {
-    let mut list = names[..names.len().min(NAMES_SHOWN)].join(", ");
-    if names.len() > NAMES_SHOWN {
-        list.push_str(&format!(" and {} more", names.len() - NAMES_SHOWN));
+/// Column names for a message, the first few of them.
+#[derive(Default)]
+struct Names {
+    shown: Vec<String>,
+    more: usize,
+}
+
+impl Names {
+    fn push(&mut self, name: &str) {
+        if self.shown.len() < NAMES_SHOWN {
+            self.shown.push(excerpt(name.as_bytes()));
+        } else {
+            self.more += 1;
+        }
     }
-    list
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown.join(", "))?;
+        if self.more > 0 { write!(f, " and {} more", self.more) } else { Ok(()) }
+    }
 }
 
 /// Splits one line into fields.

@@ -100,7 +100,7 @@ mod tests {
         loop {
             match lines.advance() {
                 Line::Text => {
-                    found.push((lines.number(), String::from_utf8_lossy(lines.text()).into_owned()))
+                    found.push((lines.number(), String::from_utf8_lossy(lines.text()).into_owned()));
                 }
                 Line::TooLong => found.push((lines.number(), "too long".into())),
                 Line::End => return found,

@@ -5,7 +5,7 @@ use quick_xml::escape::unescape;
 use quick_xml::events::BytesStart;
 
 use crate::batch::FIELDS;
-use crate::decode::excerpt;
+use crate::decode::{excerpt, words};
 use crate::limits::MAX_RECORD_BYTES;
 
 /// What an element inside a point can say.
@@ -76,14 +76,14 @@ impl Point {
             return self.refuse("", format!("the attributes of {} are not UTF-8", excerpt(tag)));
         };
         for attribute in BytesStart::from_content(tag, name_len).attributes() {
-            let read = attribute.map_err(|error| error.to_string()).and_then(|attribute| {
+            let read = attribute.map_err(|error| words(&error)).and_then(|attribute| {
                 let value = match attribute.key.0 {
                     "lat" => &mut self.latitude,
                     "lon" => &mut self.longitude,
                     _ => return Ok(()),
                 };
                 let text =
-                    attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?;
+                    attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| words(&error))?;
                 value.push_str(&text);
                 Ok(())
             });
@@ -114,7 +114,7 @@ impl Point {
         // Bytes that are not UTF-8 stay visible as such, and are no number.
         let raw = String::from_utf8_lossy(raw);
         let text =
-            if escaped { unescape(&raw).map_err(|error| error.to_string()) } else { Ok(raw.as_ref().into()) };
+            if escaped { unescape(&raw).map_err(|error| words(&error)) } else { Ok(raw.as_ref().into()) };
         match text {
             Ok(text) if self.values[value as usize].len() + text.len() <= MAX_RECORD_BYTES => {
                 self.values[value as usize].push_str(&text);
