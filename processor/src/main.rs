@@ -30,14 +30,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Replay(commands::replay::ReplayArgs),
-    Import(commands::import::ImportArgs),
+    Import(Box<commands::import::ImportArgs>),
     Check(commands::check::CheckArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Replay(args) => commands::replay::run(args),
-        Command::Import(args) => commands::import::run(args),
+        Command::Import(args) => commands::import::run(*args),
         Command::Check(args) => commands::check::run(args),
     };
     result.unwrap_or_else(|error| {

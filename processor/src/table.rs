@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use race::course::Course;
 use race::course::plan::EventPlan;
 use race::judge::EntryEvaluation;
@@ -11,6 +10,9 @@ use race::record::StageResult;
 use race::time::Timestamp;
 
 use crate::replay::outcome::Outcome;
+
+/// A rule below the header and blanks between the columns: ten columns have to fit a terminal.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One table a stage, with a line for everything a person should look at.
 pub(crate) fn results(course: &Course, outcome: &Outcome) -> String {
@@ -38,8 +40,8 @@ fn stage_table(
     ranking: &[StageResult],
 ) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["Pos", "No", "Class", "Status", "Start", "Finish", "Time", "Penalty", "Total", "Gap", "WP"]);
+    table.load_style(RULED);
+    table.set_header(["Pos", "No", "Class", "Start", "Finish", "Time", "Penalty", "Total", "Gap", "WP"]);
     for result in ranking {
         let Some(n) = event.entry_number(result.entry_id) else { continue };
         let entry = &event.entries[n].row;
@@ -49,22 +51,24 @@ fn stage_table(
         let all: usize =
             validated + segments.iter().map(|s| s.missed.len() + s.outstanding.len()).sum::<usize>();
         table.add_row([
-            result.position.map_or_else(|| "-".to_owned(), |p| p.to_string()),
+            result.position.map_or_else(|| result.status.as_str().to_owned(), |p| p.to_string()),
             entry.race_number.to_string(),
             class.map_or_else(String::new, |c| c.code.clone()),
-            result.status.as_str().to_owned(),
             result.started_at.map_or_else(String::new, time_of_day),
             result.finished_at.map_or_else(String::new, time_of_day),
             result.elapsed_ms.map_or_else(String::new, duration),
-            if result.penalty_ms == 0 { String::new() } else { duration(result.penalty_ms) },
+            if result.penalty_ms == 0 { String::new() } else { short(result.penalty_ms) },
             result.total_ms.map_or_else(String::new, duration),
-            result.gap_ms.filter(|&gap| gap > 0).map_or_else(String::new, |gap| format!("+{}", duration(gap))),
+            result.gap_ms.filter(|&gap| gap > 0).map_or_else(String::new, |gap| format!("+{}", short(gap))),
             if all == 0 { String::new() } else { format!("{validated}/{all}") },
         ]);
     }
-    for column in [0, 1, 4, 5, 6, 7, 8, 9, 10] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
+    for n in 0..10 {
+        if let Some(column) = table.column_mut(n) {
+            column.set_padding((0, 2));
+            // Words to the left, numbers to the right.
+            let alignment = if n == 2 { CellAlignment::Left } else { CellAlignment::Right };
+            column.set_cell_alignment(alignment);
         }
     }
     table
@@ -120,6 +124,12 @@ fn duration(ms: i64) -> String {
     format!("{sign}{hours}:{minutes:02}:{seconds:02}.{:03}", ms % 1_000)
 }
 
+/// `h:mm:ss.mmm` without leading zeros: what is added and what one is behind.
+fn short(ms: i64) -> String {
+    let long = duration(ms);
+    long.strip_prefix("0:").map_or(long.clone(), |minutes| minutes.strip_prefix('0').unwrap_or(minutes).to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +139,9 @@ mod tests {
         assert_eq!(duration(12_600_000), "3:30:00.000");
         assert_eq!(duration(-1), "-0:00:00.001");
         assert_eq!(time_of_day(Timestamp::from_millis(-1)), "23:59:59.999");
+        assert_eq!(short(742_769), "12:22.769");
+        assert_eq!(short(5_100), "0:05.100");
+        assert_eq!(short(3_600_000), "1:00:00.000");
         assert_eq!((seconds(2_000), seconds(2_005)), ("2 s".to_owned(), "2.005 s".to_owned()));
     }
 }
