@@ -1,4 +1,4 @@
 //! One file for each command.
 
-pub mod check;
-pub mod import;
+pub(crate) mod check;
+pub(crate) mod import;

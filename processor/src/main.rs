@@ -15,9 +15,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a course file from a roadbook
     Import(Box<commands::import::ImportArgs>),
-    /// Report what is wrong or doubtful in a course file
     Check(commands::check::CheckArgs),
 }
 

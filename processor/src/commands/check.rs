@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 ///
 /// Exits with 0 when nothing of severity "error" was found, with 1 otherwise, with 2 when the command line is wrong.
 #[derive(Debug, clap::Args)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// The course file
     course: PathBuf,
     /// Print one JSON document in place of lines
@@ -25,7 +25,8 @@ pub struct CheckArgs {
 ///
 /// # Errors
 /// When the file cannot be read or the report cannot be written.
-pub fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+#[allow(clippy::needless_pass_by_value, reason = "every command takes its arguments whole")]
+pub(crate) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let path = &args.course;
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (problems, findings) = match std::str::from_utf8(&bytes) {

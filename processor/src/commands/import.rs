@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use race::course::parse;
 
-pub use options::ImportArgs;
+pub(crate) use options::ImportArgs;
 use roadbook::{Roadbook, SourceProblem};
 
 /// Why nothing was imported.
@@ -32,7 +32,8 @@ enum Failure {
 ///
 /// # Errors
 /// When the source cannot be read or the course file cannot be written.
-pub fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
+#[allow(clippy::needless_pass_by_value, reason = "every command takes its arguments whole")]
+pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
     let source = &args.source;
     let file = File::open(source).with_context(|| format!("cannot read {}", source.display()))?;
     let (messages, code) = match import(&args, BufReader::new(file)) {
@@ -55,6 +56,7 @@ fn import(args: &ImportArgs, source: impl BufRead) -> Result<String, Failure> {
     let mut roadbook = read(source).map_err(|problems| located(path, &problems))?;
     let stage = select::select(args, &mut roadbook)?;
     let tables = build::tables(args, &mut roadbook, &stage);
+    roadbook.warnings.sort_by_key(|warning| warning.line);
     for SourceProblem { line, message } in &roadbook.warnings {
         eprintln!("warning: {}:{line}: {message}", path.display());
     }

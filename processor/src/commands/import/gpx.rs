@@ -135,10 +135,9 @@ impl Document {
             }
             Element::OpenRally(name) => {
                 self.is_openrally = true;
-                if let Some(wpt) = self.wpts.last_mut().filter(|_| depth > 1) {
-                    if self.path.get(1).is_some_and(|element| element.is_gpx("wpt")) {
-                        wpt.tags.push(Tag::new(name, &attributes(start)?, line)?);
-                    }
+                let in_wpt = self.in_wpt();
+                if let Some(wpt) = self.wpts.last_mut().filter(|_| in_wpt) {
+                    wpt.tags.push(Tag::new(name, &attributes(start)?, line)?);
                 }
                 true
             }

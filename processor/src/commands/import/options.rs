@@ -18,7 +18,7 @@ use super::people::{EntryOption, MissedOption};
 ///
 /// Exits with 0 when a course was written, with 1 when the source is wrong, with 2 when the command line is.
 #[derive(Debug, clap::Args)]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// The roadbook: GPX, or CSV with the columns number,latitude,longitude,kind,roadbook_km,limit_kmh
     pub(super) source: PathBuf,
     /// Where to write the course file [default: standard output]

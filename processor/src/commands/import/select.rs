@@ -24,7 +24,7 @@ pub(super) fn select(args: &ImportArgs, roadbook: &mut Roadbook) -> Result<Stage
             .iter()
             .position(|p| p.kind == "DSS")
             .or_else(|| points.iter().position(counts))
-            .ok_or_else(|| nothing("start"))?,
+            .ok_or_else(|| nothing("start", ""))?,
     };
     let finish = match args.finish {
         Some(number) => known(roadbook, number, "--finish")?,
@@ -33,7 +33,9 @@ pub(super) fn select(args: &ImportArgs, roadbook: &mut Roadbook) -> Result<Stage
                 points.iter().skip(from).position(wanted).map(|n| n + from)
             };
             let last = points.iter().rposition(counts).filter(|n| *n > start);
-            after(&|p| p.kind == "ASS", start + 1).or(last).ok_or_else(|| nothing("finish"))?
+            after(&|p| p.kind == "ASS", start + 1)
+                .or(last)
+                .ok_or_else(|| nothing("finish", " after the start"))?
         }
     };
     if finish <= start {
@@ -60,9 +62,9 @@ fn known(roadbook: &Roadbook, number: i64, option: &str) -> Result<usize, Failur
     roadbook.position(number).ok_or_else(unknown)
 }
 
-fn nothing(what: &str) -> Failure {
+fn nothing(what: &str, place: &str) -> Failure {
     Failure::Data(vec![format!(
-        "no {what} found: no point is of a kind that counts as a waypoint; see --{what} and --kinds"
+        "no {what} found: no point{place} is of a kind that counts as a waypoint; see --{what} and --kinds"
     )])
 }
 
