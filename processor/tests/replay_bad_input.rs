@@ -112,6 +112,19 @@ fn a_course_that_cannot_be_judged_by_is_told_row_by_row() {
 }
 
 #[test]
+fn an_override_is_never_passed_over_in_silence() {
+    let bench = Bench::new();
+    bench.write("d1.csv", csv(&drive(20.0)));
+    let mut course = support::course();
+    course["overrides"] = serde_json::json!([{"id": "00000000-0000-0000-0000-000000000999",
+        "entry_id": course["entries"][0]["id"], "target": "penalty", "key": [], "action": "cancel"}]);
+    bench.write("course.json", course.to_string());
+    let (json, told, code) = bench.replay(&["d1.csv"]);
+    assert_eq!((json.as_str(), code), ("", DATA));
+    assert!(told.contains("overrides[0]"), "{told}");
+}
+
+#[test]
 fn the_command_line_itself() {
     let bench = Bench::new();
     bench.write("d1.csv", csv(&drive(20.0)));

@@ -11,7 +11,8 @@ use clap::Args;
 use pipeline::source::{BatchSize, TrackFile};
 use pipeline::topology;
 use pipeline::write::WriteLimits;
-use race::course::Course;
+use race::course::plan::not_judged;
+use race::course::{Course, CourseErrors};
 use race::judge::document::Document;
 use race::time::Timestamp;
 use storage::Store as _;
@@ -66,13 +67,17 @@ pub(crate) fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let received_at = now();
     let text = std::fs::read_to_string(&args.course)
         .with_context(|| format!("cannot read course {}", args.course.display()))?;
-    let tables = match race::course::parse(&text) {
+    let tables = race::course::parse(&text).and_then(|tables| match not_judged(&tables) {
+        problems if problems.is_empty() => Ok(tables),
+        problems => Err(CourseErrors(problems)),
+    });
+    let tables = match tables {
         Ok(tables) => Arc::new(tables),
-        Err(errors) => {
-            for problem in &errors.0 {
+        Err(CourseErrors(problems)) => {
+            for problem in &problems {
                 eprintln!("error: {}: {problem}", args.course.display());
             }
-            eprintln!("{} problem(s) in {}; nothing was replayed", errors.0.len(), args.course.display());
+            eprintln!("{} problem(s) in {}; nothing was replayed", problems.len(), args.course.display());
             return Ok(ExitCode::from(exit::DATA));
         }
     };

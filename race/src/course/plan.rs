@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::feature::{Feature, Features, Role};
 use super::formulas::Formulas;
 use super::geometry::Geometry;
+use super::load::Problem;
 use super::roster::{Roster, TimingSpan, timing_spans};
 use super::tables::{
     Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint,
@@ -98,6 +99,18 @@ impl Course {
         let roster = Roster::new(spans);
         Self { tables, events, roster }
     }
+}
+
+/// What a course asks for that this version cannot judge, so that nobody believes that it did.
+pub fn not_judged(tables: &Tables) -> Vec<Problem> {
+    let overrides = tables.overrides.iter().enumerate().map(|(row, over)| Problem {
+        table: "overrides",
+        row,
+        name: over.id.to_string(),
+        field: String::new(),
+        message: "overrides are not applied by this version; remove them to see the computed result".to_owned(),
+    });
+    overrides.collect()
 }
 
 impl EventPlan {

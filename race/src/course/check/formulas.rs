@@ -43,7 +43,10 @@ pub(super) fn check(tables: &Tables, places: &Places, findings: &mut Vec<Finding
         findings.push(Finding {
             code: "kind-without-formula",
             severity: Severity::Note,
-            message: format!("missing one of {} waypoints of the kind {kind:?} costs nothing", rows.len()),
+            message: format!(
+                "missing a waypoint of the kind {kind:?} costs nothing ({} of them)",
+                rows.len()
+            ),
             rows,
         });
     }

@@ -3,5 +3,7 @@
 mod course;
 mod properties;
 mod rules;
+mod tables;
+mod values;
 
 pub(in crate::course) use course::{course, id};
