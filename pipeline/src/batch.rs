@@ -1,9 +1,17 @@
 //! The states of the data on its way through the pipeline: one type a state, so that a stage's signature is its
 //! contract. A batch, not a position, is what travels.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use race::course::feature::FeatureId;
+use race::fence::state::Evidence;
+use race::fence::touch::Movement;
+use race::judge::EntryEvaluation;
 use race::position::Position;
+use race::track::FixCounts;
+
+use crate::in_flight::InFlight;
 
 /// Where a record came from, for messages: a name and a line, or a row, in it. Cheap to clone.
 pub type SourceName = Arc<str>;
@@ -31,6 +39,11 @@ pub struct RawBatch {
     pub form: RawForm,
     /// The device of every record. For JSON the payload's own `device_id` is used where this is `None`.
     pub device: Option<Arc<str>>,
+    /// The device of a JSON record where neither `device` nor the payload names one; `None` refuses the record.
+    pub fallback_device: Option<Arc<str>>,
+    /// The first `device_id` of a JSON source whose records all go to `device`: a record that bears another one
+    /// is refused. `None` while the source has shown none.
+    pub payload_device: Option<Arc<str>>,
     /// All fields, or documents, one after another.
     pub bytes: Vec<u8>,
     /// Where each field, or document, ends in `bytes`.
@@ -42,7 +55,17 @@ pub struct RawBatch {
 impl RawBatch {
     /// An empty batch.
     pub fn new(source: SourceName, codec: &'static str, form: RawForm, device: Option<Arc<str>>) -> Self {
-        Self { source, codec, form, device, bytes: Vec::new(), ends: Vec::new(), lines: Vec::new() }
+        Self {
+            source,
+            codec,
+            form,
+            device,
+            fallback_device: None,
+            payload_device: None,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            lines: Vec::new(),
+        }
     }
 
     /// How many records it holds.
@@ -114,4 +137,95 @@ pub struct PositionBatch {
     pub positions: Vec<Position>,
     /// What could not.
     pub rejects: Vec<Reject>,
+}
+
+/// What travels with the rows through every stage: the positions to be stored, the refusals, and how much of the
+/// memory budget they hold.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// To be stored, in the order read.
+    pub positions: Vec<Position>,
+    /// To be told.
+    pub rejects: Vec<Reject>,
+    /// The bytes these rows hold, given back when the rows are dropped.
+    pub held: Option<InFlight>,
+}
+
+/// The number of an event in the course and of an entry in the event.
+pub type EntryKey = (usize, usize);
+
+/// A movement of one entry and the features it may concern.
+#[derive(Debug)]
+pub struct Located {
+    /// Whose.
+    pub entry: EntryKey,
+    /// The movement.
+    pub movement: Movement,
+    /// Where its features stand in [`LocatedBatch::near`].
+    pub near: Range<usize>,
+}
+
+/// After locate: rows, and the movements they make.
+#[derive(Debug, Default)]
+pub struct LocatedBatch {
+    /// What is to be stored.
+    pub rows: Rows,
+    /// Movements, each entry's in order of time.
+    pub movements: Vec<Located>,
+    /// Ids of features, for all movements.
+    pub near: Vec<FeatureId>,
+    /// Entries whose track has ended, with what became of their fixes.
+    pub ended: Vec<(EntryKey, FixCounts)>,
+    /// Entries that are no longer followed here, because a fix came late: the judge evaluates them from storage.
+    pub dirty: Vec<EntryKey>,
+}
+
+/// After geofence: rows, and the evidence of the tracks that ended.
+#[derive(Debug, Default)]
+pub struct FencedBatch {
+    /// What is to be stored.
+    pub rows: Rows,
+    /// Entries whose track has ended, with all they did.
+    pub ended: Vec<(EntryKey, Evidence, FixCounts)>,
+    /// As in [`LocatedBatch::dirty`].
+    pub dirty: Vec<EntryKey>,
+}
+
+/// After penalty: rows, and the evaluations of the tracks that ended.
+#[derive(Debug, Default)]
+pub struct EvaluatedBatch {
+    /// What is to be stored.
+    pub rows: Rows,
+    /// What is true now of the entries whose track has ended.
+    pub evaluations: Vec<(EntryKey, EntryEvaluation)>,
+    /// As in [`LocatedBatch::dirty`].
+    pub dirty: Vec<EntryKey>,
+}
+
+impl EvaluatedBatch {
+    /// Adds what another batch holds, for one commit of both.
+    pub fn join(&mut self, other: Self) {
+        self.rows.positions.extend(other.rows.positions);
+        self.rows.rejects.extend(other.rows.rejects);
+        match (&mut self.rows.held, other.rows.held) {
+            (Some(held), Some(more)) => held.join(more),
+            (held @ None, more) => *held = more,
+            (Some(_), None) => {}
+        }
+        self.evaluations.extend(other.evaluations);
+        self.dirty.extend(other.dirty);
+    }
+}
+
+/// After commit: what became of each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CommittedBatch {
+    /// Rows that were stored.
+    pub inserted: u64,
+    /// Rows that were there already, saying the same.
+    pub duplicates: u64,
+    /// Rows for a device and instant that is stored already with something else.
+    pub conflicts: u64,
+    /// Refusals told.
+    pub rejects: u64,
 }

@@ -1,4 +1,10 @@
-//! The stages that a position goes through, and the threads they run on.
+//! The stages that a position goes through, and the threads they run on. [`topology`] shows the whole.
 
 pub mod batch;
+pub mod decode;
+pub mod in_flight;
+pub mod lane;
 pub mod limits;
+pub mod source;
+pub mod topology;
+pub mod write;

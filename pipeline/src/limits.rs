@@ -13,6 +13,21 @@ pub const MAX_RECORD_BYTES: usize = 1 << 20;
 /// The longest device id.
 pub const MAX_DEVICE_ID_CHARS: usize = 64;
 
+/// Device ids that a decoder keeps to share between positions: far more than a fleet has, so that only a sender
+/// that makes them up ever empties the table.
+pub const MAX_DEVICES_INTERNED: usize = 65_536;
+
+/// Levels of objects and arrays in attributes, or of elements in XML: a tracker uses three, and a document made
+/// of brackets must be a reject and not a deep stack.
+pub const MAX_NESTING: usize = 64;
+
+/// The highest device speed in km/h: the largest number that the speed field of a tracker's codec holds. Whether
+/// a speed is plausible is for the judge to say, so nothing that can be sent is refused.
+pub const MAX_SPEED_KMH: f64 = 65_535.0;
+
+/// The farthest from sea level in metres, up or down: beyond any receiver, and exact to a centimetre as `f32`.
+pub const MAX_ALTITUDE_M: f64 = 100_000.0;
+
 /// Milliseconds that a fix may be ahead of the time it was received: one broken clock must not make thousands of
 /// chunks in the table.
 pub const MAX_FUTURE_MS: i64 = 24 * 3_600_000;
@@ -20,3 +35,13 @@ pub const MAX_FUTURE_MS: i64 = 24 * 3_600_000;
 /// The earliest instant a fix may bear, 2000-01-01T00:00:00Z in epoch milliseconds: no GPS receiver of a race is
 /// older, and a tracker without a clock says 1970 or 1980.
 pub const MIN_TIMESTAMP_MS: i64 = 946_684_800_000;
+
+/// Batches read and not yet decoded: the source stays just ahead.
+pub const RAW_BATCHES: usize = 4;
+
+/// Batches decoded and not yet judged, each lane.
+pub const ROWS_BATCHES: usize = 4;
+
+/// Batches judged and not yet written: enough that the writer finds a full transaction waiting when it comes back
+/// from the last one.
+pub const DONE_BATCHES: usize = 16;

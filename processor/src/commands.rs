@@ -1,4 +1,5 @@
-//! One file for each command.
+//! The commands, one file each.
 
 pub(crate) mod check;
 pub(crate) mod import;
+pub(crate) mod replay;

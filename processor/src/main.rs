@@ -1,13 +1,27 @@
-//! The command line.
+//! Official times, penalties and places from the positions of a field.
 
 mod commands;
+mod replay;
+mod store_url;
+mod table;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Race telemetry: from positions to official times and penalties.
+/// What the program ends with, beside 0: everything good.
+mod exit {
+    /// Data errors: something could not be used; what was good is kept.
+    pub(crate) const DATA: u8 = 1;
+    /// Usage: the command line itself is wrong. Clap ends with the same.
+    pub(crate) const USAGE: u8 = 2;
+}
+
+/// Official times, penalties and places from the positions of a field.
+///
+/// Exit codes: 0 good, 1 data errors (what was good is kept), 2 usage.
 #[derive(Parser)]
+#[command(version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -15,17 +29,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Import(Box<commands::import::ImportArgs>),
+    Replay(commands::replay::ReplayArgs),
+    Import(commands::import::ImportArgs),
     Check(commands::check::CheckArgs),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Import(args) => commands::import::run(*args),
+    let result = match Cli::parse().command {
+        Command::Replay(args) => commands::replay::run(args),
+        Command::Import(args) => commands::import::run(args),
         Command::Check(args) => commands::check::run(args),
     };
-    outcome.unwrap_or_else(|e| {
-        eprintln!("error: {e:#}");
-        ExitCode::FAILURE
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(exit::DATA)
     })
 }

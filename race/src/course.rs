@@ -1,11 +1,16 @@
 //! The course: what is given before the first fix arrives.
 
 pub mod check;
+pub mod feature;
+pub mod formulas;
 pub mod geometry;
 pub mod load;
+pub mod plan;
+pub mod roster;
 pub mod tables;
 pub mod validate;
 
 pub use geometry::{Geometry, LonLat};
 pub use load::{CourseErrors, Problem, parse};
+pub use plan::Course;
 pub use tables::Tables;

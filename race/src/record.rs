@@ -82,6 +82,8 @@ pub struct Crossing {
     pub uncertainty_ms: i64,
     /// The two fixes that bracket the crossing.
     pub fixes: [Timestamp; 2],
+    /// The last touch before a gate's passage was decided, where it differs from `ts`: what a start takes.
+    pub last_touch_at: Option<Timestamp>,
     /// A person should look: weak evidence, or undecided at the end of the track.
     pub needs_review: bool,
     /// How far it is established.

@@ -20,10 +20,6 @@ use super::load::Problem;
 use super::tables::Tables;
 use index::Index;
 
-/// The names that `penalty_formulas.type` may have.
-pub const EVALUATORS: &[&str] =
-    &["missed_waypoint", "missed_waypoint_ratio", "early_neutralisation", "bonus", "manual"];
-
 /// Metres from the middle of a feature to which a tangent plane around it holds: 20 km.
 pub const MAX_EXTENT_METERS: f64 = 20_000.0;
 

@@ -1,11 +1,11 @@
 //! Single penalty formulas. A disabled one does not exist.
 
-use super::EVALUATORS;
 use super::MAX_SECONDS;
 use super::ranges::within;
 use super::row::each;
 use crate::course::load::Problem;
 use crate::course::tables::Tables;
+use crate::judge::evaluators::REGISTRY;
 
 /// The largest measure a bracket may name; every measure is seconds, metres, km/h, percent or a count.
 const MAX_OFFENCE: f64 = 1e9;
@@ -16,9 +16,10 @@ pub(super) fn check(tables: &Tables, problems: &mut Vec<Problem>) {
         if !row.enabled {
             return;
         }
-        if !EVALUATORS.contains(&row.evaluator.as_str()) {
+        if !REGISTRY.iter().any(|evaluator| evaluator.name == row.evaluator) {
             let name: String = row.evaluator.chars().take(64).collect();
-            at.problem("type", format!("unknown evaluator {name:?}; known are {}", EVALUATORS.join(", ")));
+            let known: Vec<&str> = REGISTRY.iter().map(|evaluator| evaluator.name).collect();
+            at.problem("type", format!("unknown evaluator {name:?}; known are {}", known.join(", ")));
         }
         within(at, "offence_min", row.offence_min, 0.0, MAX_OFFENCE, "of the measure");
         if let Some(max) = row.offence_max {
@@ -28,8 +29,7 @@ pub(super) fn check(tables: &Tables, problems: &mut Vec<Problem>) {
                 within(at, "offence_max", max, 0.0, MAX_OFFENCE, "of the measure");
             }
         }
-        let lowest = if row.evaluator == "bonus" { -MAX_SECONDS } else { 0.0 };
-        within(at, "base", row.base, lowest, MAX_SECONDS, "s; only a bonus is negative");
-        within(at, "penalty", row.penalty, lowest, MAX_SECONDS, "s; only a bonus is negative");
+        within(at, "base", row.base, 0.0, MAX_SECONDS, "s");
+        within(at, "penalty", row.penalty, 0.0, MAX_SECONDS, "s");
     });
 }

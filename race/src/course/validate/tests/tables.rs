@@ -5,16 +5,16 @@ use serde_json::json;
 use super::rules::{fine, one};
 use super::{course, id};
 use crate::course::parse;
-use crate::course::validate::EVALUATORS;
+use crate::judge::evaluators::REGISTRY;
 
 #[test]
 fn penalty_tables_answer_every_measure_once() {
     one(("penalty_formulas", 3), json!({"type": "missed_bus"}), (3, "type"), "early_neutralisation");
     one(("penalty_formulas", 3), json!({"offence_min": -1}), (3, "offence_min"), "is -1");
     one(("penalty_formulas", 0), json!({"offence_max": 0}), (0, "offence_max"), "not above");
-    one(("penalty_formulas", 3), json!({"penalty": -1}), (3, "penalty"), "only a bonus");
-    one(("penalty_formulas", 3), json!({"base": -1}), (3, "base"), "only a bonus");
-    one(("penalty_formulas", 3), json!({"base": 1e12}), (3, "base"), "only a bonus");
+    one(("penalty_formulas", 3), json!({"penalty": -1}), (3, "penalty"), "allowed is 0 to");
+    one(("penalty_formulas", 3), json!({"base": -1}), (3, "base"), "allowed is 0 to");
+    one(("penalty_formulas", 3), json!({"base": 1e12}), (3, "base"), "allowed is 0 to");
     one(("penalty_formulas", 1), json!({"offence_min": 4}), (1, "offence_min"), "gap from 3");
     one(
         ("penalty_formulas", 1),
@@ -50,11 +50,10 @@ fn penalty_tables_answer_every_measure_once() {
 
 #[test]
 fn what_the_rules_allow_is_no_problem() {
-    for evaluator in EVALUATORS {
-        fine(("penalty_formulas", 3), json!({"type": evaluator}));
+    for evaluator in REGISTRY {
+        fine(("penalty_formulas", 3), json!({"type": evaluator.name}));
     }
     fine(("penalty_formulas", 0), json!({"offence_min": 1}));
-    fine(("penalty_formulas", 3), json!({"type": "bonus", "penalty": -60}));
     // A disabled row does not exist, whatever it says.
     fine(
         ("penalty_formulas", 3),

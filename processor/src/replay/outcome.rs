@@ -1,0 +1,114 @@
+//! The official outcome of a course: every entry judged by all that is stored of it, and the field ranked.
+
+use std::collections::{BTreeMap, HashSet};
+
+use pipeline::batch::EntryKey;
+use race::course::Course;
+use race::course::plan::{EntryPlan, EventPlan};
+use race::fence::state::FenceState;
+use race::fence::touch::Movement;
+use race::judge::{self, EntryEvaluation, ranking};
+use race::position::DeviceId;
+use race::record::StageResult;
+use race::time::Timestamp;
+use race::track::Track;
+use storage::{Changes, EntryRecords, Store, StoreError};
+
+/// Positions of one read: large enough that the query costs nothing a row, small enough to keep memory flat.
+const PAGE_ROWS: usize = 20_000;
+
+/// What is true now, by the course's events.
+pub(crate) struct Outcome {
+    /// By event, then by entry in order of race number.
+    pub(crate) evaluations: Vec<Vec<EntryEvaluation>>,
+    /// By event, then by stage; each in the order of its ranking.
+    pub(crate) rankings: Vec<Vec<Vec<StageResult>>>,
+}
+
+/// The entries of which positions are stored already: the input alone does not tell their track.
+pub(crate) async fn stored_entries(course: &Course, store: &impl Store) -> Result<Vec<EntryKey>, StoreError> {
+    let stored: HashSet<DeviceId> =
+        store.devices_with_positions(course.roster.devices()).await?.into_iter().collect();
+    let entries = course.events.iter().enumerate().flat_map(|(event, plan)| {
+        plan.entries.iter().enumerate().map(move |(n, entry)| ((event, n), entry))
+    });
+    let touched = entries.filter(|(_, entry)| entry.spans.iter().any(|span| stored.contains(&span.device)));
+    Ok(touched.map(|(key, _)| key).collect())
+}
+
+impl Outcome {
+    /// Takes what the lanes judged in order, judges everybody else from the store, and ranks.
+    pub(crate) async fn of(
+        course: &Course,
+        store: &impl Store,
+        mut judged: BTreeMap<EntryKey, EntryEvaluation>,
+    ) -> Result<Self, StoreError> {
+        let mut outcome = Self { evaluations: Vec::new(), rankings: Vec::new() };
+        for (e, event) in course.events.iter().enumerate() {
+            let mut evaluations = Vec::with_capacity(event.entries.len());
+            for (n, entry) in event.entries.iter().enumerate() {
+                evaluations.push(match judged.remove(&(e, n)) {
+                    Some(evaluation) => evaluation,
+                    None => judge_stored(event, entry, store).await?,
+                });
+            }
+            let rankings = (0..event.stages.len()).map(|s| ranking::rank(event, s, &evaluations));
+            outcome.rankings.push(rankings.collect());
+            outcome.evaluations.push(evaluations);
+        }
+        Ok(outcome)
+    }
+
+    /// Makes the store's records equal to the outcome.
+    pub(crate) async fn save(&self, store: &impl Store, at: Timestamp) -> Result<Changes, StoreError> {
+        let mut changes = Changes::default();
+        for evaluation in self.evaluations.iter().flatten() {
+            let penalties = evaluation.stages.iter().flat_map(|stage| stage.penalties.clone());
+            let records = EntryRecords {
+                entry_id: evaluation.entry_id,
+                crossings: evaluation.crossings.clone(),
+                penalties: penalties.collect(),
+            };
+            changes += store.save_records(records, at).await?;
+        }
+        let results: Vec<StageResult> = self.rankings.iter().flatten().flatten().cloned().collect();
+        changes += store.save_results(results).await?;
+        Ok(changes)
+    }
+}
+
+/// Judges an entry by its stored positions, page by page.
+async fn judge_stored(
+    event: &EventPlan,
+    entry: &EntryPlan,
+    store: &impl Store,
+) -> Result<EntryEvaluation, StoreError> {
+    let mut track = Track::new(event.track_rules);
+    let mut fences = FenceState::default();
+    let (mut moved, mut near): (Vec<Movement>, _) = (Vec::new(), Vec::new());
+    let mut advance = |moved: &mut Vec<Movement>, fences: &mut FenceState| {
+        for movement in moved.drain(..) {
+            near.clear();
+            event.features.near(&movement, &mut near);
+            fences.advance(&event.features, &near, &movement);
+        }
+    };
+    for span in &entry.spans {
+        let mut from = span.from.unwrap_or(Timestamp::from_micros(i64::MIN));
+        track.note_faulty(store.count_faulty(span.device.clone(), from, span.to).await?);
+        loop {
+            let page = store.read_positions(span.device.clone(), from, span.to, PAGE_ROWS).await?;
+            for position in &page {
+                track.push(position, &mut moved);
+            }
+            advance(&mut moved, &mut fences);
+            match page.last() {
+                Some(last) if page.len() == PAGE_ROWS => from = Timestamp::from_micros(last.ts.micros() + 1),
+                _ => break,
+            }
+        }
+    }
+    let counts = track.finish(&mut moved);
+    advance(&mut moved, &mut fences);
+    Ok(judge::judge(event, entry, &fences.evidence(&event.features), counts))
+}

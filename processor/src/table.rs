@@ -1,0 +1,134 @@
+//! Results for a terminal.
+
+use std::fmt::Write as _;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use race::course::Course;
+use race::course::plan::EventPlan;
+use race::judge::EntryEvaluation;
+use race::record::StageResult;
+use race::time::Timestamp;
+
+use crate::replay::outcome::Outcome;
+
+/// One table a stage, with a line for everything a person should look at.
+pub(crate) fn results(course: &Course, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let events = course.events.iter().zip(&outcome.evaluations).zip(&outcome.rankings);
+    for ((event, evaluations), rankings) in events {
+        for (n, (stage, ranking)) in event.stages.iter().zip(rankings).enumerate() {
+            let provisional = if ranking.iter().any(|r| r.provisional) { " (provisional)" } else { "" };
+            let _ = writeln!(text, "{} · {}{provisional}", event.row.name, stage.row.name);
+            let _ = writeln!(text, "{}", stage_table(course, event, n, evaluations, ranking));
+            for note in notes(event, n, evaluations, ranking) {
+                let _ = writeln!(text, "  {note}");
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn stage_table(
+    course: &Course,
+    event: &EventPlan,
+    stage: usize,
+    evaluations: &[EntryEvaluation],
+    ranking: &[StageResult],
+) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["Pos", "No", "Class", "Status", "Start", "Finish", "Time", "Penalty", "Total", "Gap", "WP"]);
+    for result in ranking {
+        let Some(n) = event.entry_number(result.entry_id) else { continue };
+        let entry = &event.entries[n].row;
+        let class = course.tables.classes.iter().find(|c| Some(c.id) == entry.class_id);
+        let segments = &evaluations[n].stages[stage].segments;
+        let validated: usize = segments.iter().map(|s| s.validated.len()).sum();
+        let all: usize =
+            validated + segments.iter().map(|s| s.missed.len() + s.outstanding.len()).sum::<usize>();
+        table.add_row([
+            result.position.map_or_else(|| "-".to_owned(), |p| p.to_string()),
+            entry.race_number.to_string(),
+            class.map_or_else(String::new, |c| c.code.clone()),
+            result.status.as_str().to_owned(),
+            result.started_at.map_or_else(String::new, time_of_day),
+            result.finished_at.map_or_else(String::new, time_of_day),
+            result.elapsed_ms.map_or_else(String::new, duration),
+            if result.penalty_ms == 0 { String::new() } else { duration(result.penalty_ms) },
+            result.total_ms.map_or_else(String::new, duration),
+            result.gap_ms.filter(|&gap| gap > 0).map_or_else(String::new, |gap| format!("+{}", duration(gap))),
+            if all == 0 { String::new() } else { format!("{validated}/{all}") },
+        ]);
+    }
+    for column in [0, 1, 4, 5, 6, 7, 8, 9, 10] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Missed waypoints, and how uncertain start and finish are.
+fn notes(event: &EventPlan, stage: usize, evaluations: &[EntryEvaluation], ranking: &[StageResult]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for result in ranking {
+        let Some(n) = event.entry_number(result.entry_id) else { continue };
+        let number = event.entries[n].row.race_number;
+        let evaluation = &evaluations[n];
+        for segment in &evaluation.stages[stage].segments {
+            let crossing = |id: Option<_>| evaluation.crossings.iter().find(|c| Some(c.id) == id);
+            let ends = [
+                ("start", crossing(segment.start_crossing_id)),
+                ("finish", crossing(segment.finish_crossing_id)),
+            ];
+            let told: Vec<String> = ends
+                .iter()
+                .filter_map(|(what, crossing)| {
+                    let crossing = crossing.as_ref()?;
+                    let review = if crossing.needs_review { ", to be reviewed" } else { "" };
+                    Some(format!("{what} between fixes {} apart{review}", seconds(crossing.uncertainty_ms)))
+                })
+                .collect();
+            if !told.is_empty() {
+                notes.push(format!("{number}: {}", told.join("; ")));
+            }
+            if !segment.missed.is_empty() {
+                let missed: Vec<String> = segment.missed.iter().map(i64::to_string).collect();
+                notes.push(format!("{number}: missed {}", missed.join(", ")));
+            }
+        }
+    }
+    notes
+}
+
+fn seconds(ms: i64) -> String {
+    if ms % 1_000 == 0 { format!("{} s", ms / 1_000) } else { format!("{}.{:03} s", ms / 1_000, ms % 1_000) }
+}
+
+/// `hh:mm:ss.mmm` UTC.
+fn time_of_day(ts: Timestamp) -> String {
+    duration(ts.to_ms().micros().div_euclid(1_000).rem_euclid(86_400_000))
+}
+
+/// `h:mm:ss.mmm`.
+fn duration(ms: i64) -> String {
+    let sign = if ms < 0 { "-" } else { "" };
+    let ms = ms.unsigned_abs();
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+    format!("{sign}{hours}:{minutes:02}:{seconds:02}.{:03}", ms % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_keep_every_digit() {
+        assert_eq!(duration(12_600_000), "3:30:00.000");
+        assert_eq!(duration(-1), "-0:00:00.001");
+        assert_eq!(time_of_day(Timestamp::from_millis(-1)), "23:59:59.999");
+        assert_eq!((seconds(2_000), seconds(2_005)), ("2 s".to_owned(), "2.005 s".to_owned()));
+    }
+}

@@ -1,0 +1,241 @@
+//! The places of a course, ready to be met by the line of a track, and the index that finds them.
+
+use rstar::primitives::{GeomWithData, Rectangle};
+use rstar::{AABB, RTree};
+use uuid::Uuid;
+
+use super::geometry::{Geometry, LonLat};
+use super::tables::{Geofence, GeofenceKind, Tables, Waypoint};
+use crate::earth::{self, Ecef, Plane};
+use crate::fence::area::{Area, AreaState};
+use crate::fence::gate::{Gate, GateState, Settle};
+use crate::fence::line::Line;
+use crate::fence::touch::Movement;
+use crate::time::Timestamp;
+
+/// The number of a feature within its event.
+pub type FeatureId = u32;
+
+/// Metres added around every box of the index, so that rounding never hides a feature.
+const INDEX_SLACK_M: f64 = 1.0;
+
+/// What a feature is in the course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A row of `geofences`.
+    Geofence(Uuid),
+    /// A row of `waypoints`.
+    Waypoint(Uuid),
+}
+
+/// The shape of a feature in metres in its own plane.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    /// One is inside or outside.
+    Area {
+        /// The shape.
+        area: Area,
+        /// Metres outside before a stay ends.
+        hysteresis_m: f64,
+    },
+    /// One crosses it.
+    Gate {
+        /// The line.
+        gate: Gate,
+        /// When a passage is decided.
+        settle: Settle,
+    },
+}
+
+/// What one track has done at one feature.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FeatureState {
+    /// Stays in an area.
+    Area(AreaState),
+    /// Passages of a gate.
+    Gate(GateState),
+}
+
+/// A place of the course in a plane of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feature {
+    /// What it is.
+    pub role: Role,
+    /// Its shape.
+    pub shape: Shape,
+    /// The plane the shape lies in.
+    pub plane: Plane,
+    /// Its row holds from this instant on; null is always.
+    pub valid_from: Option<Timestamp>,
+    /// Its row holds until before this instant; null is always.
+    pub valid_to: Option<Timestamp>,
+    middle: Ecef,
+}
+
+impl Feature {
+    fn geofence(row: &Geofence) -> Option<Self> {
+        let points: &[LonLat] = match &row.geometry {
+            Geometry::Point(point) => std::slice::from_ref(point),
+            Geometry::LineString(points) => points,
+            Geometry::Polygon(rings) => rings.first()?,
+        };
+        let (middle, plane) = middle_of(points);
+        let project = |p: &LonLat| plane.project(earth::ecef(p.lat, p.lon));
+        let shape = match (row.kind, &row.geometry) {
+            (GeofenceKind::Area, Geometry::Point(_)) => Shape::Area {
+                area: Area::Circle { radius_m: row.radius_meters? },
+                hysteresis_m: row.hysteresis_meters,
+            },
+            (GeofenceKind::Area, Geometry::Polygon(rings)) => {
+                let open = |ring: &Vec<LonLat>| ring.iter().skip(1).map(project).collect();
+                Shape::Area {
+                    area: Area::Polygon { rings: rings.iter().map(open).collect() },
+                    hysteresis_m: row.hysteresis_meters,
+                }
+            }
+            (GeofenceKind::Gate, Geometry::LineString(points)) => match points.as_slice() {
+                [from, to] => Shape::Gate {
+                    gate: Gate { from: project(from), to: project(to) },
+                    settle: Settle::new(row.hysteresis_meters, row.debounce_seconds),
+                },
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let (valid_from, valid_to) = (row.valid_from, row.valid_to);
+        Some(Self { role: Role::Geofence(row.id), shape, plane, valid_from, valid_to, middle })
+    }
+
+    fn waypoint(row: &Waypoint) -> Option<Self> {
+        let Geometry::Point(point) = &row.location else { return None };
+        let (middle, plane) = middle_of(std::slice::from_ref(point));
+        let area = Area::Circle { radius_m: row.tolerance_meters };
+        Some(Self {
+            role: Role::Waypoint(row.id),
+            // A visit is all the time inside the tolerance, no more.
+            shape: Shape::Area { area, hysteresis_m: 0.0 },
+            plane,
+            valid_from: row.valid_from,
+            valid_to: row.valid_to,
+            middle,
+        })
+    }
+
+    /// Metres around the middle within which a movement can change this feature's state.
+    fn reach_m(&self) -> f64 {
+        match &self.shape {
+            Shape::Area { area, hysteresis_m } => area.extent_m() + hysteresis_m,
+            #[allow(clippy::cast_precision_loss, reason = "a hysteresis is some metres")]
+            Shape::Gate { gate, settle } => gate.extent_m() + settle.hysteresis_cm as f64 / 100.0,
+        }
+    }
+
+    /// Whether a place is inside; never for a gate.
+    pub fn contains(&self, point: LonLat) -> bool {
+        match &self.shape {
+            Shape::Area { area, .. } => area.contains(self.plane.project(earth::ecef(point.lat, point.lon))),
+            Shape::Gate { .. } => false,
+        }
+    }
+
+    /// The state of a track that comes near the feature with this movement.
+    pub fn first_state(&self, movement: &Movement) -> FeatureState {
+        match &self.shape {
+            Shape::Area { .. } => FeatureState::Area(AreaState::default()),
+            Shape::Gate { gate, .. } => {
+                FeatureState::Gate(GateState::new(gate, self.plane.project(movement.from.at)))
+            }
+        }
+    }
+
+    /// Takes the next movement of a track.
+    pub fn advance(&self, state: &mut FeatureState, movement: &Movement) {
+        let line = Line::new(self.plane.project(movement.from.at), self.plane.project(movement.to.at));
+        match (&self.shape, state) {
+            (Shape::Area { area, hysteresis_m }, FeatureState::Area(state)) => {
+                state.advance(area, *hysteresis_m, &line, movement);
+            }
+            (Shape::Gate { gate, settle }, FeatureState::Gate(state)) => {
+                state.advance(gate, *settle, &line, movement);
+            }
+            _ => debug_assert!(false, "a state belongs to the feature it was made for"),
+        }
+    }
+
+    /// Whether its row holds at an instant.
+    pub fn holds_at(&self, ts: Timestamp) -> bool {
+        holds_at(self.valid_from, self.valid_to, ts)
+    }
+}
+
+/// Whether a row with this validity holds at an instant: from the first on, until before the second.
+pub fn holds_at(from: Option<Timestamp>, to: Option<Timestamp>, ts: Timestamp) -> bool {
+    from.is_none_or(|from| from <= ts) && to.is_none_or(|to| ts < to)
+}
+
+/// The middle of the box around some points, and the plane that touches there. Found between earth-centred
+/// points, so that a geofence may lie across the 180th meridian.
+fn middle_of(points: &[LonLat]) -> (Ecef, Plane) {
+    let mut low = [f64::INFINITY; 3];
+    let mut high = [f64::NEG_INFINITY; 3];
+    for point in points {
+        let at = earth::ecef(point.lat, point.lon);
+        for i in 0..3 {
+            low[i] = low[i].min(at[i]);
+            high[i] = high[i].max(at[i]);
+        }
+    }
+    let (lat, lon) = if let [point] = points {
+        (point.lat, point.lon)
+    } else {
+        earth::lat_lon([0, 1, 2].map(|i| low[i].midpoint(high[i])))
+    };
+    (earth::ecef(lat, lon), Plane::at(lat, lon))
+}
+
+/// The features of one event, found by where a movement goes.
+#[derive(Debug, Default)]
+pub struct Features {
+    /// All features, by id.
+    pub all: Vec<Feature>,
+    index: RTree<GeomWithData<Rectangle<[f64; 3]>, FeatureId>>,
+}
+
+impl Features {
+    /// The geofences and waypoints of an event, in the order of their tables. Cancelled waypoints are none.
+    pub fn of_event(tables: &Tables, event_id: Uuid) -> Self {
+        let stages: Vec<Uuid> =
+            tables.stages.iter().filter(|s| s.event_id == event_id).map(|s| s.id).collect();
+        let segments: Vec<Uuid> =
+            tables.segments.iter().filter(|s| stages.contains(&s.stage_id)).map(|s| s.id).collect();
+        let geofences =
+            tables.geofences.iter().filter(|g| g.event_id == event_id).filter_map(Feature::geofence);
+        let waypoints = tables
+            .waypoints
+            .iter()
+            .filter(|w| !w.cancelled && segments.contains(&w.segment_id))
+            .filter_map(Feature::waypoint);
+        let all: Vec<Feature> = geofences.chain(waypoints).collect();
+        let boxes = (0..).zip(&all).map(|(id, feature)| {
+            let reach = feature.reach_m() + INDEX_SLACK_M;
+            let low = feature.middle.map(|x| x - reach);
+            let high = feature.middle.map(|x| x + reach);
+            GeomWithData::new(Rectangle::from_corners(low, high), id)
+        });
+        let index = RTree::bulk_load(boxes.collect());
+        Self { all, index }
+    }
+
+    /// Adds the features that a movement may concern to `found`, in order of their ids.
+    pub fn near(&self, movement: &Movement, found: &mut Vec<FeatureId>) {
+        let (a, b) = (movement.from.at, movement.to.at);
+        // The chord between two fixes dips below the ground on which the features lie.
+        let sag = earth::sag_m(earth::distance_m(a, b));
+        let low = [0, 1, 2].map(|i| a[i].min(b[i]) - sag);
+        let high = [0, 1, 2].map(|i| a[i].max(b[i]) + sag);
+        let start = found.len();
+        let hits = self.index.locate_in_envelope_intersecting(AABB::from_corners(low, high));
+        found.extend(hits.map(|hit| hit.data));
+        found[start..].sort_unstable();
+    }
+}

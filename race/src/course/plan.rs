@@ -1,0 +1,170 @@
+//! The course made ready for judging: an immutable whole, replaced and never changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::feature::{Feature, Features, Role};
+use super::formulas::Formulas;
+use super::geometry::Geometry;
+use super::roster::{Roster, TimingSpan, timing_spans};
+use super::tables::{
+    Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint,
+};
+use crate::track::TrackRules;
+
+/// A course, ready to judge tracks by.
+#[derive(Debug)]
+pub struct Course {
+    /// The rows it was made from.
+    pub tables: Arc<Tables>,
+    /// Its events, by name and id.
+    pub events: Vec<EventPlan>,
+    /// Who is timed by which device.
+    pub roster: Roster,
+}
+
+/// An event, ready.
+#[derive(Debug)]
+pub struct EventPlan {
+    /// The row.
+    pub row: Event,
+    /// How its tracks are read.
+    pub track_rules: TrackRules,
+    /// Its rows of `geofences`.
+    pub geofences: Vec<Geofence>,
+    /// Its geofences and waypoints, where they are.
+    pub features: Features,
+    /// Its stages in order.
+    pub stages: Vec<StagePlan>,
+    /// Its entries by race number.
+    pub entries: Vec<EntryPlan>,
+    /// Its penalty tables.
+    pub formulas: Formulas,
+}
+
+/// An entry, ready.
+#[derive(Debug)]
+pub struct EntryPlan {
+    /// The row.
+    pub row: Entry,
+    /// Which device times it when.
+    pub spans: Vec<TimingSpan>,
+}
+
+/// A stage, ready.
+#[derive(Debug)]
+pub struct StagePlan {
+    /// The row.
+    pub row: Stage,
+    /// Its segments in order.
+    pub segments: Vec<SegmentPlan>,
+}
+
+/// A segment, ready.
+#[derive(Debug)]
+pub struct SegmentPlan {
+    /// The row.
+    pub row: Segment,
+    /// Its waypoints in roadbook order, without cancelled ones.
+    pub waypoints: Vec<WaypointPlan>,
+    /// Its neutralisations, by id.
+    pub neutralisations: Vec<Neutralisation>,
+    /// The slots that were handed out, by entry.
+    pub starts: BTreeMap<Uuid, EntrySegmentStart>,
+}
+
+/// A waypoint, ready.
+#[derive(Debug)]
+pub struct WaypointPlan {
+    /// The row.
+    pub row: Waypoint,
+    /// It lies inside the segment's entry geofence: that crossing validates it.
+    pub in_entry: bool,
+    /// It lies inside the segment's exit geofence: that crossing validates it.
+    pub in_exit: bool,
+}
+
+impl Course {
+    /// Makes checked tables ready.
+    pub fn new(tables: Arc<Tables>) -> Self {
+        let mut rows: Vec<&Event> = tables.events.iter().collect();
+        rows.sort_by_key(|event| (event.name.clone(), event.id));
+        let events: Vec<EventPlan> = rows.into_iter().map(|row| EventPlan::new(row, &tables)).collect();
+        let spans = events.iter().enumerate().flat_map(|(event, plan)| {
+            plan.entries.iter().enumerate().map(move |(n, entry)| (event, n, entry.spans.as_slice()))
+        });
+        let roster = Roster::new(spans);
+        Self { tables, events, roster }
+    }
+}
+
+impl EventPlan {
+    fn new(row: &Event, tables: &Tables) -> Self {
+        let features = Features::of_event(tables, row.id);
+        let mut stages: Vec<&Stage> = tables.stages.iter().filter(|s| s.event_id == row.id).collect();
+        stages.sort_by_key(|s| (s.sort_order, s.id));
+        let stages = stages.into_iter().map(|stage| StagePlan::new(stage, tables, &features)).collect();
+        let mut entries: Vec<&Entry> = tables.entries.iter().filter(|e| e.event_id == row.id).collect();
+        entries.sort_by_key(|e| (e.race_number, e.id));
+        let entries = entries
+            .into_iter()
+            .map(|entry| EntryPlan { row: entry.clone(), spans: timing_spans(tables, entry) })
+            .collect();
+        Self {
+            row: row.clone(),
+            track_rules: TrackRules::of(row),
+            geofences: tables.geofences.iter().filter(|g| g.event_id == row.id).cloned().collect(),
+            features,
+            stages,
+            entries,
+            formulas: Formulas::of_event(tables, row.id),
+        }
+    }
+
+    /// The number of an entry in this event.
+    pub fn entry_number(&self, id: Uuid) -> Option<usize> {
+        self.entries.iter().position(|e| e.row.id == id)
+    }
+}
+
+impl StagePlan {
+    fn new(row: &Stage, tables: &Tables, features: &Features) -> Self {
+        let mut segments: Vec<&Segment> = tables.segments.iter().filter(|s| s.stage_id == row.id).collect();
+        segments.sort_by_key(|s| (s.sort_order, s.id));
+        let segments =
+            segments.into_iter().map(|segment| SegmentPlan::new(segment, tables, features)).collect();
+        Self { row: row.clone(), segments }
+    }
+}
+
+impl SegmentPlan {
+    fn new(row: &Segment, tables: &Tables, features: &Features) -> Self {
+        let geofence = |id: Option<Uuid>| -> Option<&Feature> {
+            let id = id?;
+            features.all.iter().find(|f| f.role == Role::Geofence(id))
+        };
+        let (entry, exit) = (geofence(row.entry_geofence_id), geofence(row.exit_geofence_id));
+        let mut waypoints: Vec<&Waypoint> =
+            tables.waypoints.iter().filter(|w| w.segment_id == row.id && !w.cancelled).collect();
+        waypoints.sort_by_key(|w| (w.sort_order, w.number, w.id));
+        let waypoints = waypoints.into_iter().map(|waypoint| {
+            let inside = |area: Option<&Feature>| match (&waypoint.location, area) {
+                (Geometry::Point(point), Some(area)) => area.contains(*point),
+                _ => false,
+            };
+            WaypointPlan { row: waypoint.clone(), in_entry: inside(entry), in_exit: inside(exit) }
+        });
+        let mut neutralisations: Vec<Neutralisation> =
+            tables.neutralisations.iter().filter(|n| n.segment_id == row.id).cloned().collect();
+        neutralisations.sort_by_key(|n| n.id);
+        let starts = tables.entry_segment_starts.iter().filter(|s| s.segment_id == row.id);
+        Self {
+            row: row.clone(),
+            waypoints: waypoints.collect(),
+            neutralisations,
+            starts: starts.map(|s| (s.entry_id, s.clone())).collect(),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Who is timed, by which tracker, when; and which lane a tracker belongs to.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use uuid::Uuid;
+
+use super::feature::holds_at;
+use super::tables::{Entry, EntryDevice, Tables};
+use crate::position::DeviceId;
+use crate::time::Timestamp;
+
+/// A time in which one device times an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimingSpan {
+    /// The device.
+    pub device: DeviceId,
+    /// From this instant on; null is always.
+    pub from: Option<Timestamp>,
+    /// Until before this instant; null is always.
+    pub to: Option<Timestamp>,
+}
+
+/// A device times an entry of an event for some time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// The number of the event in the course.
+    pub event: usize,
+    /// The number of the entry in the event.
+    pub entry: usize,
+    /// From this instant on; null is always.
+    pub from: Option<Timestamp>,
+    /// Until before this instant; null is always.
+    pub to: Option<Timestamp>,
+}
+
+impl Use {
+    /// Whether a fix of this instant belongs to the entry's track.
+    pub fn covers(&self, ts: Timestamp) -> bool {
+        holds_at(self.from, self.to, ts)
+    }
+}
+
+/// The spans of an entry in order of time: at each instant the `entry_devices` row valid then, vehicle-mounted
+/// before body-worn, `timing` first, then the lowest IMEI.
+pub(super) fn timing_spans(tables: &Tables, entry: &Entry) -> Vec<TimingSpan> {
+    let imei_of: HashMap<Uuid, &str> = tables.devices.iter().map(|d| (d.id, d.imei.as_str())).collect();
+    let mut rows: Vec<(&EntryDevice, &str)> = tables
+        .entry_devices
+        .iter()
+        .filter(|row| row.entry_id == entry.id)
+        .filter_map(|row| Some((row, *imei_of.get(&row.device_id)?)))
+        .collect();
+    rows.sort_by_key(|(row, imei)| (row.assigned_user_id.is_some(), !row.timing, *imei));
+    let edges: BTreeSet<Timestamp> =
+        rows.iter().flat_map(|(row, _)| [row.valid_from, row.valid_to]).flatten().collect();
+    let starts = std::iter::once(None).chain(edges.iter().copied().map(Some));
+    let ends = edges.iter().copied().map(Some).chain(std::iter::once(None));
+    let mut spans: Vec<TimingSpan> = Vec::new();
+    for (from, to) in starts.zip(ends) {
+        // No row begins or ends within a span, so the span's first instant speaks for all of it.
+        let covers = |row: &EntryDevice| {
+            row.valid_from.is_none_or(|begin| from.is_some_and(|from| begin <= from))
+                && row.valid_to.is_none_or(|end| to.is_some_and(|to| to <= end))
+        };
+        let Some((_, imei)) = rows.iter().find(|(row, _)| covers(row)) else { continue };
+        match spans.last_mut() {
+            Some(last) if last.device.as_ref() == *imei && last.to == from && from.is_some() => last.to = to,
+            _ => spans.push(TimingSpan { device: DeviceId::from(*imei), from, to }),
+        }
+    }
+    spans
+}
+
+/// What each device times, and which devices must stay on one lane.
+#[derive(Debug, Default)]
+pub struct Roster {
+    uses: HashMap<DeviceId, Vec<Use>>,
+    groups: HashMap<DeviceId, DeviceId>,
+}
+
+impl Roster {
+    pub(super) fn new<'a>(entries: impl Iterator<Item = (usize, usize, &'a [TimingSpan])>) -> Self {
+        let mut uses: BTreeMap<DeviceId, Vec<Use>> = BTreeMap::new();
+        let mut carried_together: Vec<Vec<DeviceId>> = Vec::new();
+        for (event, entry, spans) in entries {
+            for TimingSpan { device, from, to } in spans {
+                uses.entry(device.clone()).or_default().push(Use { event, entry, from: *from, to: *to });
+            }
+            carried_together.push(spans.iter().map(|s| s.device.clone()).collect());
+        }
+        let groups = group(uses.keys(), &carried_together);
+        Self { uses: uses.into_iter().collect(), groups }
+    }
+
+    /// What a device times; empty for one that no entry has.
+    pub fn uses(&self, device: &str) -> &[Use] {
+        self.uses.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// All devices that time an entry, in order.
+    pub fn devices(&self) -> Vec<DeviceId> {
+        let mut devices: Vec<DeviceId> = self.uses.keys().cloned().collect();
+        devices.sort();
+        devices
+    }
+
+    /// A number that is the same for all devices whose fixes meet in one entry, so that a lane that owns it owns
+    /// whole entries.
+    pub fn lane_key(&self, device: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.groups.get(device).map_or(device, |d| d.as_ref()).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Names each device's group by its lowest device: devices that share an entry, directly or through others.
+fn group<'a>(
+    devices: impl Iterator<Item = &'a DeviceId>,
+    carried_together: &[Vec<DeviceId>],
+) -> HashMap<DeviceId, DeviceId> {
+    let mut parent: HashMap<DeviceId, DeviceId> = devices.map(|d| (d.clone(), d.clone())).collect();
+    fn root(parent: &HashMap<DeviceId, DeviceId>, device: &DeviceId) -> DeviceId {
+        let mut at = device.clone();
+        while parent[&at] != at {
+            at = parent[&at].clone();
+        }
+        at
+    }
+    for pair in carried_together.iter().flat_map(|together| together.windows(2)) {
+        let (a, b) = (root(&parent, &pair[0]), root(&parent, &pair[1]));
+        let (low, high) = if a <= b { (a, b) } else { (b, a) };
+        parent.insert(high, low);
+    }
+    parent.keys().map(|device| (device.clone(), root(&parent, device))).collect()
+}

@@ -1,0 +1,7 @@
+//! Geofences: what the line of a track meets, and when.
+
+pub mod area;
+pub mod gate;
+pub mod line;
+pub mod state;
+pub mod touch;

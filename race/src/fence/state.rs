@@ -1,0 +1,134 @@
+//! What one track has done at all features, and the evidence this gives.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::area::{AreaState, Episode};
+use super::gate::{GateState, Way};
+use super::touch::{Movement, Touch};
+use crate::course::feature::{FeatureId, FeatureState, Features, Role};
+use crate::record::Direction;
+use crate::time::Timestamp;
+
+/// The state of one track at every feature it came near. Sparse: a course may have ten thousand features.
+#[derive(Debug, Clone, Default)]
+pub struct FenceState {
+    states: Vec<(FeatureId, FeatureState)>,
+    end: Option<Timestamp>,
+}
+
+/// A crossing of a geofence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FenceEvent {
+    /// Which way.
+    pub direction: Direction,
+    /// The first touch: what everything but a start takes.
+    pub first: Touch,
+    /// The last touch before it was decided: what a start takes. The same as `first` for areas.
+    pub last: Touch,
+    /// The end of the track came before the hysteresis decided it.
+    pub undecided: bool,
+}
+
+/// A stay within the tolerance of a waypoint.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Visit {
+    /// The first instant, rounded to the millisecond.
+    pub from: Timestamp,
+    /// The last instant so far, rounded to the millisecond.
+    pub to: Timestamp,
+    /// All of it rests on weak movements.
+    pub weak: bool,
+    /// The fixes that bracket its beginning.
+    pub fixes: [Timestamp; 2],
+}
+
+/// What a track shows: every crossing and every visit, in order of time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    /// By geofence id.
+    pub crossings: BTreeMap<Uuid, Vec<FenceEvent>>,
+    /// By waypoint id.
+    pub visits: BTreeMap<Uuid, Vec<Visit>>,
+    /// The last used fix.
+    pub end: Option<Timestamp>,
+}
+
+impl FenceState {
+    /// Takes the next movement of the track; `near` is what [`Features::near`] found for it.
+    pub fn advance(&mut self, features: &Features, near: &[FeatureId], movement: &Movement) {
+        self.end = Some(movement.to.ts);
+        for &id in near {
+            let feature = &features.all[id as usize];
+            let at = self.states.binary_search_by_key(&id, |(id, _)| *id).unwrap_or_else(|at| {
+                self.states.insert(at, (id, feature.first_state(movement)));
+                at
+            });
+            feature.advance(&mut self.states[at].1, movement);
+        }
+    }
+
+    /// What the track shows if it ends here.
+    pub fn evidence(&self, features: &Features) -> Evidence {
+        let mut evidence = Evidence { end: self.end, ..Evidence::default() };
+        for (id, state) in &self.states {
+            let feature = &features.all[*id as usize];
+            match (feature.role, state) {
+                (Role::Geofence(id), state) => {
+                    let mut events = match state {
+                        FeatureState::Area(state) => area_events(state),
+                        FeatureState::Gate(state) => gate_events(state),
+                    };
+                    events.retain(|event| feature.holds_at(event.first.ts));
+                    if !events.is_empty() {
+                        evidence.crossings.insert(id, events);
+                    }
+                }
+                (Role::Waypoint(id), FeatureState::Area(state)) => {
+                    let visits = state.episodes.iter().map(visit);
+                    let visits: Vec<Visit> = visits.filter(|v| feature.holds_at(v.from)).collect();
+                    if !visits.is_empty() {
+                        evidence.visits.insert(id, visits);
+                    }
+                }
+                (Role::Waypoint(_), FeatureState::Gate(_)) => {}
+            }
+        }
+        evidence
+    }
+}
+
+fn visit(episode: &Episode) -> Visit {
+    let begin = episode.enter.as_ref().unwrap_or(&episode.last);
+    Visit { from: episode.since.to_ms(), to: episode.last.ts, weak: !episode.strong, fixes: begin.fixes }
+}
+
+fn area_events(state: &AreaState) -> Vec<FenceEvent> {
+    let mut events = Vec::new();
+    for episode in &state.episodes {
+        let event = |direction, touch: Touch, undecided| FenceEvent {
+            direction,
+            first: touch,
+            last: touch,
+            undecided,
+        };
+        events.extend(episode.enter.map(|touch| event(Direction::Enter, touch, false)));
+        if episode.closed || episode.outside {
+            events.push(event(Direction::Exit, episode.last, !episode.closed));
+        }
+    }
+    events
+}
+
+fn gate_events(state: &GateState) -> Vec<FenceEvent> {
+    let one_way = |way: &Way, direction| -> Vec<FenceEvent> {
+        let decided = way.passages.iter().map(|p| (p, false));
+        let all = decided.chain(way.undecided().map(|p| (p, true)));
+        all.map(|(p, undecided)| FenceEvent { direction, first: p.first, last: p.last, undecided }).collect()
+    };
+    let mut events = one_way(&state.cross, Direction::Cross);
+    events.extend(one_way(&state.reverse, Direction::Reverse));
+    events.sort_by_key(|event| event.first.ts);
+    events
+}

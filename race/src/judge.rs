@@ -1,0 +1,50 @@
+//! The judge: from the evidence of one track to crossings, stage times and penalties.
+//!
+//! A pure function of the course and the evidence, so that live, replay and recompute cannot differ.
+
+pub mod crossings;
+pub mod document;
+pub mod evaluators;
+pub mod ranking;
+pub mod segments;
+pub mod stage;
+pub mod waypoints;
+
+use serde::Serialize;
+
+use self::crossings::CrossingBook;
+use self::stage::StageEvaluation;
+use crate::course::plan::{EntryPlan, EventPlan};
+use crate::fence::state::Evidence;
+use crate::record::{Crossing, StageStatus};
+use crate::track::FixCounts;
+use uuid::Uuid;
+
+/// Everything that is true now of one entry, but for its place among the others.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EntryEvaluation {
+    /// Whose.
+    pub entry_id: Uuid,
+    /// What became of its fixes.
+    pub fixes: FixCounts,
+    /// All its crossings in order of time.
+    pub crossings: Vec<Crossing>,
+    /// Its stages in order.
+    pub stages: Vec<StageEvaluation>,
+}
+
+/// Judges one entry by what its track shows.
+pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: FixCounts) -> EntryEvaluation {
+    let book = CrossingBook::new(event, entry, evidence);
+    let mut stages: Vec<StageEvaluation> = Vec::with_capacity(event.stages.len());
+    let mut views = Vec::with_capacity(event.stages.len());
+    let mut cursor = None;
+    for plan in &event.stages {
+        views.push(segments::view(plan, entry, evidence, &book, &mut cursor));
+    }
+    for n in 0..views.len() {
+        let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);
+        stages.push(stage::evaluate(event, entry, &views, n, excluded_before));
+    }
+    EntryEvaluation { entry_id: entry.row.id, fixes, crossings: book.into_rows(), stages }
+}

@@ -1,0 +1,94 @@
+//! The registry of penalty evaluators: one file each, one line here. What a penalty table's `type` may be is what
+//! stands here.
+
+mod early_neutralisation;
+mod missed_waypoint;
+mod missed_waypoint_ratio;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::segments::{SegmentView, StageView};
+use crate::course::formulas::{Measure, TableAt};
+use crate::course::plan::{EntryPlan, EventPlan};
+use crate::course::tables::BelongsTo;
+use crate::time::Timestamp;
+
+/// Every evaluator, in the order in which offences are found.
+pub const REGISTRY: &[Evaluator] =
+    &[missed_waypoint::EVALUATOR, missed_waypoint_ratio::EVALUATOR, early_neutralisation::EVALUATOR];
+
+/// Finds the offences of one kind.
+#[derive(Debug)]
+pub struct Evaluator {
+    /// What `penalty_formulas.type` calls it.
+    pub name: &'static str,
+    /// Adds the offences of a stage.
+    pub find: for<'a> fn(&Case<'a>, &mut Vec<Offence<'a>>),
+}
+
+/// What an evaluator looks at: one entry in one stage, with all its stages at hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The event.
+    pub event: &'a EventPlan,
+    /// The entry.
+    pub entry: &'a EntryPlan,
+    /// All stages as the entry has driven them.
+    pub stages: &'a [StageView<'a>],
+    /// Which of them is judged.
+    pub stage: usize,
+}
+
+/// Something that a table puts a price on.
+#[derive(Debug)]
+pub struct Offence<'a> {
+    /// The closest table at its beginning.
+    pub table: TableAt<'a>,
+    /// The segment it happened in, where it is one.
+    pub segment_id: Option<Uuid>,
+    /// The segment, zone, waypoint, neutralisation or stage that tells it from others of its table.
+    pub place: Option<Uuid>,
+    /// When it began, for what can happen twice at one place.
+    pub start: Option<Timestamp>,
+    /// How much.
+    pub measure: Measure,
+    /// What it was measured from.
+    pub inputs: Map<String, Value>,
+    /// It rests on weak or undecided evidence.
+    pub needs_review: bool,
+}
+
+impl<'a> Case<'a> {
+    /// The stage that is judged.
+    pub fn view(&self) -> &'a StageView<'a> {
+        &self.stages[self.stage]
+    }
+
+    /// The closest table of an evaluator for something in a segment; `within` is the waypoint, zone or geofence.
+    pub fn table(
+        &self,
+        evaluator: &str,
+        kind: Option<&str>,
+        within: Option<(BelongsTo, Uuid)>,
+        segment: &SegmentView<'_>,
+    ) -> Option<TableAt<'a>> {
+        let wider = [
+            (BelongsTo::Segment, segment.plan.row.id),
+            (BelongsTo::Stage, segment.plan.row.stage_id),
+            (BelongsTo::Event, self.event.row.id),
+        ];
+        let scopes: Vec<(BelongsTo, Uuid)> = within.into_iter().chain(wider).collect();
+        let at = decided_at(segment)?;
+        self.event.formulas.closest(evaluator, self.entry.row.class_id, kind, &scopes, at)
+    }
+}
+
+/// When what is missing at the end of a segment began to be missing: at its start, or at the close for who never
+/// started. None while the segment is undecided.
+fn decided_at(segment: &SegmentView<'_>) -> Option<Timestamp> {
+    if !segment.decided {
+        return None;
+    }
+    segment.start.map(|s| s.at).or(segment.closed_at).or(segment.finish.map(|f| f.at))
+}

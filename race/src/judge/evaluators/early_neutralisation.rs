@@ -1,0 +1,31 @@
+//! `early_neutralisation`: seconds that a neutralisation was left before its time was up.
+
+use serde_json::json;
+
+use super::{Case, Evaluator, Offence};
+use crate::course::formulas::Measure;
+
+pub(super) const EVALUATOR: Evaluator = Evaluator { name: "early_neutralisation", find };
+
+fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
+    for segment in &case.view().segments {
+        for neutralised in segment.neutralised.iter().filter(|n| n.early_ms > 0) {
+            let Some(table) = case.table(EVALUATOR.name, None, None, segment) else { continue };
+            let mut inputs = serde_json::Map::new();
+            inputs.insert("from".to_owned(), json!(neutralised.from));
+            inputs.insert("to".to_owned(), json!(neutralised.to));
+            inputs.insert("neutralised_ms".to_owned(), neutralised.neutralised_ms.into());
+            inputs.insert("early_ms".to_owned(), neutralised.early_ms.into());
+            inputs.insert("unit".to_owned(), "seconds".into());
+            offences.push(Offence {
+                table,
+                segment_id: Some(segment.plan.row.id),
+                place: Some(neutralised.row.id),
+                start: Some(neutralised.from),
+                measure: Measure::ratio(neutralised.early_ms, 1_000),
+                inputs,
+                needs_review: neutralised.needs_review,
+            });
+        }
+    }
+}

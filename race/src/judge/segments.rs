@@ -1,0 +1,250 @@
+//! Matching the segments of a stage along the track: each from the finish of the one before.
+
+use uuid::Uuid;
+
+use super::crossings::{CrossingBook, Mark};
+use super::waypoints::{self, WaypointOutcome};
+use crate::course::plan::{EntryPlan, SegmentPlan, StagePlan};
+use crate::course::tables::{Neutralisation, SegmentType, StartEdge, StartMode, StartPick};
+use crate::fence::state::Evidence;
+use crate::num::round_to;
+use crate::record::Direction;
+use crate::time::Timestamp;
+
+const ENTER: [Direction; 2] = [Direction::Enter, Direction::Cross];
+const EXIT: [Direction; 2] = [Direction::Exit, Direction::Cross];
+
+/// A stage as one entry has driven it.
+#[derive(Debug)]
+pub struct StageView<'a> {
+    /// The stage.
+    pub plan: &'a StagePlan,
+    /// Its segments in order.
+    pub segments: Vec<SegmentView<'a>>,
+}
+
+/// A segment as one entry has driven it.
+#[derive(Debug)]
+pub struct SegmentView<'a> {
+    /// The segment.
+    pub plan: &'a SegmentPlan,
+    /// When it began for this entry.
+    pub start: Option<Mark>,
+    /// When it ended for this entry: the last lap's passage.
+    pub finish: Option<Mark>,
+    /// Passages of the finish so far.
+    pub passages: u32,
+    /// When a person closed the stage.
+    pub closed_at: Option<Timestamp>,
+    /// Nothing more can happen in it: finished, or the stage is closed.
+    pub decided: bool,
+    /// What became of each waypoint.
+    pub waypoints: Vec<WaypointOutcome<'a>>,
+    /// What was taken off.
+    pub neutralised: Vec<NeutralisationOutcome<'a>>,
+    /// Something beneath waits for a person's confirmation.
+    pub awaits_confirmation: bool,
+}
+
+/// What a neutralisation took off.
+#[derive(Debug)]
+pub struct NeutralisationOutcome<'a> {
+    /// The row.
+    pub row: &'a Neutralisation,
+    /// From when, clipped to the start.
+    pub from: Timestamp,
+    /// Until when, clipped to the finish; none when its second geofence was not reached.
+    pub to: Option<Timestamp>,
+    /// Milliseconds taken off, at most what is allowed.
+    pub neutralised_ms: i64,
+    /// Milliseconds left before the allowance was used up.
+    pub early_ms: i64,
+    /// A person should look.
+    pub needs_review: bool,
+}
+
+/// Matches a stage. `cursor` is the finish of the segment before, and becomes that of this stage's last.
+pub fn view<'a>(
+    plan: &'a StagePlan,
+    entry: &EntryPlan,
+    evidence: &Evidence,
+    book: &CrossingBook,
+    cursor: &mut Option<Timestamp>,
+) -> StageView<'a> {
+    let closed_at = plan.row.closed_at;
+    let segments = plan.segments.iter().map(|segment| {
+        let matched = Matching { segment, closed_at, after: *cursor, entry: entry.row.id, evidence, book };
+        let view = matched.view();
+        *cursor = view.finish.map(|f| f.at).or(view.start.map(|s| s.at)).or(*cursor);
+        view
+    });
+    StageView { plan, segments: segments.collect() }
+}
+
+struct Matching<'a, 'b> {
+    segment: &'a SegmentPlan,
+    closed_at: Option<Timestamp>,
+    after: Option<Timestamp>,
+    entry: Uuid,
+    evidence: &'b Evidence,
+    book: &'b CrossingBook,
+}
+
+impl<'a> Matching<'a, '_> {
+    fn view(&self) -> SegmentView<'a> {
+        let row = &self.segment.row;
+        let start = match row.kind {
+            SegmentType::SpecialStage => self.special_stage_start(),
+            SegmentType::Liaison => self.liaison_start(),
+            SegmentType::ParcFerme => self.first(self.book.firsts(row.entry_geofence_id, ENTER)),
+        };
+        let wanted = row.laps.unwrap_or(1).max(1);
+        let passages = match row.kind {
+            SegmentType::SpecialStage => start.map(|s| self.passages(s.at, wanted)).unwrap_or_default(),
+            SegmentType::Liaison => {
+                let from = start.map(|s| s.at).or(self.after);
+                self.book
+                    .firsts(row.exit_geofence_id, ENTER)
+                    .find(|mark| from.is_none_or(|from| mark.at > from) && self.is_open(mark.at))
+                    .into_iter()
+                    .collect()
+            }
+            // Its end is the next segment's target, which that segment takes itself.
+            SegmentType::ParcFerme => Vec::new(),
+        };
+        let reached = u32::try_from(passages.len()).unwrap_or(u32::MAX);
+        let finish = if reached >= wanted { passages.last().copied() } else { None };
+        let neutralised = start.map(|s| self.neutralised(s.at, finish)).unwrap_or_default();
+        let until = finish.map(|f| f.at).or(self.closed_at);
+        let waypoints =
+            waypoints::outcomes(self.segment, start.as_ref(), finish.as_ref(), until, self.evidence);
+        SegmentView {
+            plan: self.segment,
+            start,
+            finish,
+            passages: reached,
+            closed_at: self.closed_at,
+            decided: finish.is_some() || self.closed_at.is_some(),
+            waypoints,
+            neutralised,
+            awaits_confirmation: self.book.has_proposed(row.entry_geofence_id)
+                || self.book.has_proposed(row.exit_geofence_id),
+        }
+    }
+
+    /// Whether the stage was open at an instant: after the close nothing starts or finishes.
+    fn is_open(&self, at: Timestamp) -> bool {
+        self.closed_at.is_none_or(|closed| at <= closed)
+    }
+
+    fn is_candidate(&self, mark: &Mark) -> bool {
+        self.after.is_none_or(|after| mark.at >= after) && self.is_open(mark.at)
+    }
+
+    fn first(&self, mut marks: impl Iterator<Item = Mark>) -> Option<Mark> {
+        marks.find(|mark| self.is_candidate(mark))
+    }
+
+    /// A liaison without an entry geofence begins where the segment before it ended.
+    fn liaison_start(&self) -> Option<Mark> {
+        if self.segment.row.entry_geofence_id.is_some() {
+            return self.first(self.book.lasts(self.segment.row.entry_geofence_id, EXIT));
+        }
+        self.after.map(|at| Mark { at, crossing_id: None, needs_review: false })
+    }
+
+    fn special_stage_start(&self) -> Option<Mark> {
+        let row = &self.segment.row;
+        if row.start_mode == StartMode::Standing {
+            let at = self.segment.starts.get(&self.entry)?.target_at?.to_ms();
+            return self.is_open(at).then_some(Mark { at, crossing_id: None, needs_review: false });
+        }
+        let edge = match row.start_edge {
+            StartEdge::Exit => EXIT,
+            StartEdge::Enter => ENTER,
+        };
+        let candidates: Vec<Mark> =
+            self.book.lasts(row.entry_geofence_id, edge).filter(|mark| self.is_candidate(mark)).collect();
+        let first = *candidates.first()?;
+        if row.start_pick == StartPick::First {
+            return Some(first);
+        }
+        // The last start before the course was really begun: before its first waypoint, or, where there is none
+        // or none was visited, before the finish of the first start.
+        let bound = waypoints::first_visit(self.segment, first.at, self.evidence)
+            .or_else(|| self.passages(first.at, 1).first().map(|finish| finish.at));
+        candidates.into_iter().rfind(|mark| bound.is_none_or(|bound| mark.at <= bound))
+    }
+
+    /// The passages of the finish that count, up to `wanted`: each strictly after the one before and at least
+    /// `min_seconds` later.
+    fn passages(&self, start: Timestamp, wanted: u32) -> Vec<Mark> {
+        let min_us = round_to(self.segment.row.min_seconds, 1e6);
+        let mut passages: Vec<Mark> = Vec::new();
+        for mark in self.book.firsts(self.segment.row.exit_geofence_id, ENTER) {
+            if passages.len() >= wanted as usize {
+                break;
+            }
+            let before = passages.last().map_or(start, |p| p.at);
+            if mark.at > before && mark.at.micros() - before.micros() >= min_us && self.is_open(mark.at) {
+                passages.push(mark);
+            }
+        }
+        passages
+    }
+
+    /// From the first `enter` of the first geofence to the next `exit` of the second, clipped to start and finish,
+    /// each pair once.
+    fn neutralised(&self, start: Timestamp, finish: Option<Mark>) -> Vec<NeutralisationOutcome<'a>> {
+        let end = finish.map(|f| f.at);
+        let outcomes = self.segment.neutralisations.iter().filter_map(|row| {
+            let enter = self.book.firsts(Some(row.entry_geofence_id), ENTER).find(|enter| {
+                self.after.is_none_or(|after| enter.at >= after) && end.is_none_or(|end| enter.at < end)
+            })?;
+            if !crate::course::feature::holds_at(row.valid_from, row.valid_to, enter.at) {
+                return None;
+            }
+            let exit = self.book.firsts(Some(row.exit_geofence_id), EXIT).find(|exit| exit.at > enter.at);
+            let allowed_ms = round_to(row.allowed_seconds, 1e3);
+            let from = enter.at.max(start);
+            let to = exit.map(|exit| end.map_or(exit.at, |end| exit.at.min(end)).max(from));
+            let spent_ms = to.map_or(0, |to| to.millis_since(from));
+            Some(NeutralisationOutcome {
+                row,
+                from,
+                to,
+                neutralised_ms: spent_ms.min(allowed_ms),
+                early_ms: if to.is_some() { (allowed_ms - spent_ms).max(0) } else { 0 },
+                needs_review: enter.needs_review || exit.is_none_or(|exit| exit.needs_review),
+            })
+        });
+        outcomes.collect()
+    }
+}
+
+impl SegmentView<'_> {
+    /// Milliseconds of a finished special stage: finish - start - neutralised, within its bogey and maximum time.
+    /// `unit_ms` is what the instants are truncated to before they are subtracted.
+    pub fn time_ms(&self, unit_ms: i64) -> Option<i64> {
+        let (start, finish) = (self.start?, self.finish?);
+        let driven = finish.at.truncated(unit_ms).millis_since(start.at.truncated(unit_ms));
+        let row = &self.plan.row;
+        let ms = |seconds: Option<f64>| seconds.map(|s| round_to(s, 1e3));
+        let time = driven - self.neutralised_ms();
+        let at_least = ms(row.bogey_seconds).map_or(time, |bogey| time.max(bogey));
+        Some(ms(row.maximum_seconds).map_or(at_least, |maximum| at_least.min(maximum)))
+    }
+
+    /// Milliseconds taken off in this segment.
+    pub fn neutralised_ms(&self) -> i64 {
+        self.neutralised.iter().map(|n| n.neutralised_ms).sum()
+    }
+
+    /// Whether a person should look at its start, finish, neutralisations or waypoints.
+    pub fn needs_review(&self) -> bool {
+        self.awaits_confirmation
+            || [self.start, self.finish].iter().flatten().any(|mark| mark.needs_review)
+            || self.neutralised.iter().any(|n| n.needs_review)
+            || self.waypoints.iter().any(|w| w.validated.is_some_and(|v| v.needs_review))
+    }
+}

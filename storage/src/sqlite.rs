@@ -1,0 +1,141 @@
+//! The embedded database: one SQLite file, no server.
+//!
+//! Instants are stored as integer microseconds UTC, uuids and JSON as text; `sqlite/schema.sql` is the schema.
+//! Calls run on tokio's blocking threads, one at a time a handle and its clones. A call whose future is dropped
+//! still ends, in its own transaction.
+
+mod course;
+mod failure;
+mod ledger;
+mod open;
+mod positions;
+mod records;
+mod rows;
+mod tables;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use race::course::Tables;
+use race::position::{DeviceId, Position};
+use race::record::StageResult;
+use race::time::Timestamp;
+use rusqlite::Connection;
+
+use self::failure::Failure;
+use crate::{Changes, Committed, EntryRecords, Store, StoreError};
+
+/// When what was committed is safe from a loss of power. A crash of the program alone never loses a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Every commit waits for the disk: what [`Store`] promises.
+    #[default]
+    EveryCommit,
+    /// The disk is waited for every 64 MiB or so. A loss of power may undo the last commits, whole and in order:
+    /// for what can be read in again from its source.
+    Checkpoints,
+}
+
+/// A [`Store`] in one SQLite file. A clone is another handle to the same connection.
+#[derive(Clone)]
+pub struct SqliteStore {
+    connection: Arc<Mutex<Connection>>,
+    path: Arc<Path>,
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database in this file, or makes it when there is none; every commit is durable. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] when the directory is missing, the file is read-only, no database, another
+    /// application's or of another schema version; the message names the file and says what to do.
+    /// [`StoreError::Retry`] when another process keeps it locked.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, Durability::default())
+    }
+
+    /// As [`SqliteStore::open`], with another durability.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_with(path: impl AsRef<Path>, durability: Durability) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let connection = open::open(path, durability)
+            .map_err(|failure| failure.while_doing(format!("opening {}", path.display())))?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::from(path) })
+    }
+
+    /// Runs `work` with the connection on a thread that may block.
+    async fn call<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let connection = Arc::clone(&self.connection);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = connection
+                .lock()
+                .map_err(|_| Failure::broken("an earlier call panicked; open the database again"))?;
+            work(&mut connection)
+        });
+        done.await
+            .unwrap_or_else(|e| Err(Failure::broken(format!("the call did not end: {e}"))))
+            .map_err(|failure| failure.while_doing(format!("{doing} in {}", self.path.display())))
+    }
+}
+
+impl Store for SqliteStore {
+    async fn save_course(&self, tables: Arc<Tables>) -> Result<(), StoreError> {
+        self.call("storing the course", move |c| course::save(c, &tables)).await
+    }
+
+    async fn load_course(&self) -> Result<Tables, StoreError> {
+        self.call("reading the course", course::load).await
+    }
+
+    async fn commit_positions(
+        &self,
+        rows: Vec<Position>,
+        ingested_at: Timestamp,
+    ) -> Result<Committed, StoreError> {
+        self.call("storing positions", move |c| positions::commit(c, &rows, ingested_at)).await
+    }
+
+    async fn devices_with_positions(&self, devices: Vec<DeviceId>) -> Result<Vec<DeviceId>, StoreError> {
+        self.call("looking for devices", move |c| positions::devices(c, devices)).await
+    }
+
+    async fn read_positions(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+        to: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Position>, StoreError> {
+        self.call("reading positions", move |c| positions::read(c, &device, from, to, limit)).await
+    }
+
+    async fn count_faulty(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+        to: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        self.call("counting faulty positions", move |c| positions::count_faulty(c, &device, from, to)).await
+    }
+
+    async fn save_records(&self, records: EntryRecords, at: Timestamp) -> Result<Changes, StoreError> {
+        self.call("storing race records", move |c| records::save_entry(c, &records, at)).await
+    }
+
+    async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
+        self.call("storing results", move |c| records::save_results(c, &results)).await
+    }
+}

@@ -1,0 +1,121 @@
+//! Opening the file: whose it is, which schema it has, and how SQLite is to treat it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::Durability;
+use super::failure::Failure;
+
+/// Written to the file's header, `RTLM`: what tells this program's databases from others.
+const APPLICATION_ID: i32 = 0x5254_4c4d;
+/// The schema that `schema.sql` makes, in the header's `user_version`.
+const SCHEMA_VERSION: i32 = 1;
+/// How long a call waits for another process's transaction before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Distinct statements are some 70, most of them the course's; all stay prepared.
+const PREPARED_STATEMENTS: usize = 128;
+/// Bytes a page of a new file.
+const PAGE_BYTES: u32 = 8_192;
+/// Kibibytes of pages kept in memory: the growing ends of several hundred tracks and the index above them.
+const CACHE_KIB: u32 = 65_536;
+/// Pages in the write-ahead log after which they are copied into the file: 64 MiB. A page that grows by many
+/// commits is then copied once, not once a commit.
+const CHECKPOINT_PAGES: u32 = 8_192;
+
+/// Opens or creates the database file and makes it ready for use.
+pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Failure> {
+    check_place(path)?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    // Nothing may be written, not even the journal mode, before it is known whose file this is.
+    let fresh = is_fresh(&connection)?;
+    if connection.is_readonly("main")? {
+        return Err(Failure::broken("the file is read-only; make it writable, or give another path"));
+    }
+    if fresh {
+        // Only an empty file takes another page size, and only before it is in WAL mode.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    }
+    set_up(&connection, durability)?;
+    if fresh {
+        create_schema(&mut connection)?;
+    }
+    Ok(connection)
+}
+
+/// Says what SQLite would only call "unable to open database file".
+fn check_place(path: &Path) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Err(Failure::broken("this is a directory; give the path of a file"));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            Err(Failure::broken(format!("there is no directory {}; create it first", parent.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the file has nothing in it yet. An error when it is not this program's, or of another schema.
+fn is_fresh(connection: &Connection) -> Result<bool, Failure> {
+    let header = "SELECT (SELECT application_id FROM pragma_application_id),
+                         (SELECT user_version FROM pragma_user_version),
+                         (SELECT count(*) FROM sqlite_schema)";
+    let read = connection.query_row(header, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let (application, version, objects): (i32, i32, i64) = match read {
+        Ok(header) => header,
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            return Err(Failure::broken("the file is no SQLite database; give another path"));
+        }
+        Err(e) => return Err(e.into()),
+    };
+    match (application, version) {
+        (0, 0) if objects == 0 => Ok(true),
+        (APPLICATION_ID, SCHEMA_VERSION) => Ok(false),
+        (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => Err(Failure::broken(format!(
+            "the database has schema {newer}, this program knows {SCHEMA_VERSION}; \
+             use the newer program that wrote it, or give another path"
+        ))),
+        (APPLICATION_ID, other) => Err(Failure::broken(format!(
+            "the database has schema {other}, which no version of this program wrote; \
+             restore it from a backup, or give another path"
+        ))),
+        _ => Err(Failure::broken("the database belongs to another application; give another path")),
+    }
+}
+
+fn set_up(connection: &Connection, durability: Durability) -> Result<(), Failure> {
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Failure::broken(format!(
+            "no write-ahead log is possible here (journal mode stays {mode:?}); give a path on a local disk"
+        )));
+    }
+    let synchronous = match durability {
+        Durability::EveryCommit => "FULL",
+        Durability::Checkpoints => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", CHECKPOINT_PAGES * PAGE_BYTES)?;
+    Ok(())
+}
+
+/// Makes the tables, unless another process that opened the empty file at the same time already has.
+fn create_schema(connection: &mut Connection) -> Result<(), Failure> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if is_fresh(&transaction)? {
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}

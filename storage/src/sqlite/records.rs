@@ -1,0 +1,185 @@
+//! Crossings, penalties and results as rows of their tables.
+
+use race::record::{Crossing, Penalty, StageResult};
+use race::time::Timestamp;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, TransactionBehavior};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::ledger::Ledger;
+use crate::{Changes, EntryRecords};
+
+/// Makes the crossings and penalties of one entry equal to `records`; what is not in it is retracted `at`.
+pub(super) fn save_entry(
+    connection: &mut Connection,
+    records: &EntryRecords,
+    at: Timestamp,
+) -> Result<Changes, Failure> {
+    let entry = records.entry_id;
+    let crossings = records.crossings.iter().map(|row| row.entry_id);
+    let penalties = records.penalties.iter().map(|row| row.entry_id);
+    if let Some(other) = crossings.chain(penalties).find(|&owner| owner != entry) {
+        return Err(Failure::refused(format!("among the records of entry {entry} is one of entry {other}")));
+    }
+    let crossings: Vec<_> = records.crossings.iter().map(crossing).collect();
+    let penalties: Vec<_> = records.penalties.iter().map(penalty).collect::<Result<_, _>>()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut changes = Changes::default();
+    for (ledger, rows) in [(CROSSINGS, crossings), (PENALTIES, penalties)] {
+        changes.retracted += ledger.retract(&transaction, entry, &rows, at)?;
+        changes += ledger.write(&transaction, &rows)?;
+    }
+    transaction.commit()?;
+    Ok(changes)
+}
+
+/// Stores results; those that are not offered stay as they are.
+pub(super) fn save_results(connection: &mut Connection, results: &[StageResult]) -> Result<Changes, Failure> {
+    let rows: Vec<_> = results.iter().map(result).collect();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let changes = RESULTS.write(&transaction, &rows)?;
+    transaction.commit()?;
+    Ok(changes)
+}
+
+const CROSSINGS: Ledger = Ledger {
+    name: "entry_crossings",
+    key: &["id"],
+    columns: &[
+        "id",
+        "entry_id",
+        "geofence_id",
+        "ts",
+        "direction",
+        "latitude",
+        "longitude",
+        "speed",
+        "uncertainty_ms",
+        "fix_before",
+        "fix_after",
+        "needs_review",
+        "status",
+    ],
+    retracts: true,
+};
+
+fn crossing(row: &Crossing) -> Vec<Sql> {
+    let [before, after] = row.fixes;
+    vec![
+        uuid(row.id),
+        uuid(row.entry_id),
+        uuid(row.geofence_id),
+        instant(row.ts),
+        text(row.direction.as_str()),
+        row.latitude.into(),
+        row.longitude.into(),
+        row.speed.into(),
+        row.uncertainty_ms.into(),
+        instant(before),
+        instant(after),
+        row.needs_review.into(),
+        text(row.status.as_str()),
+    ]
+}
+
+const PENALTIES: Ledger = Ledger {
+    name: "entry_penalties",
+    key: &["id"],
+    columns: &[
+        "id",
+        "entry_id",
+        "stage_id",
+        "segment_id",
+        "type",
+        "kind",
+        "formula_id",
+        "formula_snapshot",
+        "inputs",
+        "penalty_ms",
+        "counts_for",
+        "status",
+        "override_id",
+        "needs_review",
+    ],
+    retracts: true,
+};
+
+fn penalty(row: &Penalty) -> Result<Vec<Sql>, Failure> {
+    Ok(vec![
+        uuid(row.id),
+        uuid(row.entry_id),
+        uuid(row.stage_id),
+        row.segment_id.map(uuid).into(),
+        text(&row.evaluator),
+        row.kind.as_deref().map(text).into(),
+        uuid(row.formula_id),
+        document(&row.formula_snapshot)?,
+        document(&row.inputs)?,
+        row.penalty_ms.into(),
+        document(&row.counts_for)?,
+        text(row.status.as_str()),
+        row.override_id.map(uuid).into(),
+        row.needs_review.into(),
+    ])
+}
+
+const RESULTS: Ledger = Ledger {
+    name: "stage_results",
+    key: &["entry_id", "stage_id"],
+    columns: &[
+        "entry_id",
+        "stage_id",
+        "status",
+        "started_at",
+        "finished_at",
+        "laps",
+        "elapsed_ms",
+        "neutralised_ms",
+        "clean_ms",
+        "penalty_ms",
+        "total_ms",
+        "position",
+        "class_position",
+        "gap_ms",
+        "provisional",
+    ],
+    retracts: false,
+};
+
+fn result(row: &StageResult) -> Vec<Sql> {
+    vec![
+        uuid(row.entry_id),
+        uuid(row.stage_id),
+        text(row.status.as_str()),
+        row.started_at.map(instant).into(),
+        row.finished_at.map(instant).into(),
+        row.laps.into(),
+        row.elapsed_ms.into(),
+        row.neutralised_ms.into(),
+        row.clean_ms.into(),
+        row.penalty_ms.into(),
+        row.total_ms.into(),
+        row.position.into(),
+        row.class_position.into(),
+        row.gap_ms.into(),
+        row.provisional.into(),
+    ]
+}
+
+fn uuid(id: Uuid) -> Sql {
+    Sql::Text(id.to_string())
+}
+
+fn instant(ts: Timestamp) -> Sql {
+    Sql::Integer(ts.micros())
+}
+
+fn text(text: &str) -> Sql {
+    Sql::Text(text.to_owned())
+}
+
+fn document(value: &impl Serialize) -> Result<Sql, Failure> {
+    Ok(Sql::Text(serde_json::to_string(value)?))
+}
