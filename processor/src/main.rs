@@ -36,9 +36,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Replay(args) => commands::replay::run(args),
-        Command::Import(args) => commands::import::run(*args),
-        Command::Check(args) => commands::check::run(args),
+        Command::Replay(args) => commands::replay::run(&args),
+        Command::Import(args) => commands::import::run(&args),
+        Command::Check(args) => commands::check::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

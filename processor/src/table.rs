@@ -75,7 +75,12 @@ fn stage_table(
 }
 
 /// Missed waypoints, and how uncertain start and finish are.
-fn notes(event: &EventPlan, stage: usize, evaluations: &[EntryEvaluation], ranking: &[StageResult]) -> Vec<String> {
+fn notes(
+    event: &EventPlan,
+    stage: usize,
+    evaluations: &[EntryEvaluation],
+    ranking: &[StageResult],
+) -> Vec<String> {
     let mut notes = Vec::new();
     for result in ranking {
         let Some(n) = event.entry_number(result.entry_id) else { continue };
@@ -127,7 +132,8 @@ fn duration(ms: i64) -> String {
 /// `h:mm:ss.mmm` without leading zeros: what is added and what one is behind.
 fn short(ms: i64) -> String {
     let long = duration(ms);
-    long.strip_prefix("0:").map_or(long.clone(), |minutes| minutes.strip_prefix('0').unwrap_or(minutes).to_owned())
+    long.strip_prefix("0:")
+        .map_or(long.clone(), |minutes| minutes.strip_prefix('0').unwrap_or(minutes).to_owned())
 }
 
 #[cfg(test)]

@@ -1,5 +1,12 @@
 //! `processor replay` as its users run it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test ends at what it does not expect"
+)]
+
 mod support;
 
 use serde_json::json;
@@ -91,10 +98,7 @@ fn a_correction_retracts_what_was_published_visibly() {
     let (json, told, _) = bench.replay(&["d1=late.csv"]);
     assert_eq!(stage(&json, 0)["waypoints"]["missed"], json!([2]), "{told}");
     // And an operator flags it as faulty.
-    bench
-        .database()
-        .execute("UPDATE positions SET faulty = 1 WHERE latitude > 0.102", [])
-        .unwrap();
+    bench.database().execute("UPDATE positions SET faulty = 1 WHERE latitude > 0.102", []).unwrap();
     let (json, _, _) = bench.replay(&["d1=late.csv"]);
     assert_eq!(stage(&json, 0)["waypoints"]["missed"], json!([]));
     assert_eq!(bench.count("entry_penalties WHERE retracted_at IS NOT NULL"), 1);

@@ -1,5 +1,12 @@
 //! What is wrong is told with file, line and field; what is good is kept; the exit code says which it was.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test ends at what it does not expect"
+)]
+
 mod support;
 
 use support::{Bench, csv, drive, row, stage};
@@ -33,7 +40,10 @@ fn bad_rows_are_told_with_line_and_field() {
     bad_rows(&["2026-06-07T09:00:49.500Z,0.1,NaN"], &["d1.csv:51: longitude:", "NaN"]);
     bad_rows(&["1970-01-01T00:00:00Z,0.1,30"], &["d1.csv:51: ts:", "2000"]);
     bad_rows(&["2106-02-07T06:28:15Z,0.1,30"], &["d1.csv:51: ts:"]);
-    bad_rows(&["yesterday,0.1,30", "2026-06-07T09:00:49.500Z,0.1"], &["d1.csv:51: ts:", "d1.csv:52", "2 refused"]);
+    bad_rows(
+        &["yesterday,0.1,30", "2026-06-07T09:00:49.500Z,0.1"],
+        &["d1.csv:51: ts:", "d1.csv:52", "2 refused"],
+    );
     bad_rows(&["\u{0}\u{1},,"], &["d1.csv:51"]);
 }
 
@@ -140,7 +150,10 @@ fn the_command_line_itself() {
     let missing = bench.run(&["replay", "--course", "nowhere.json", "d1.csv"]);
     assert_eq!(missing.status.code(), Some(DATA));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("nowhere.json"));
-    bench.write("not.db", "this is a letter, not a database, and long enough to be taken for one. ".repeat(20));
+    bench.write(
+        "not.db",
+        "this is a letter, not a database, and long enough to be taken for one. ".repeat(20),
+    );
     let refused = bench.run(&["replay", "--course", "course.json", "--store", "sqlite:not.db", "d1.csv"]);
     assert_eq!(refused.status.code(), Some(DATA));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("not.db"));

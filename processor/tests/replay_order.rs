@@ -1,5 +1,12 @@
 //! The promise: any order, any duplication, any batches, any parts give the same document, byte for byte.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test ends at what it does not expect"
+)]
+
 mod support;
 
 use proptest::prelude::*;

@@ -1,5 +1,12 @@
 //! Cases worked by hand from published rules, as data under `fixtures/cases`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test ends at what it does not expect"
+)]
+
 mod support;
 
 use race::position::Position;
@@ -195,7 +202,7 @@ fn going_back_for_a_missed_one() {
     let ground = Ground::EQUATOR;
     let number = |name: &Value| name.as_str().unwrap().trim_start_matches("WP").parse::<u32>().unwrap();
     // Places off the line, so that going to one passes no other.
-    let place = |n: u32| [f64::from(n) * 1_000.0, if n % 2 == 0 { 400.0 } else { -400.0 }];
+    let place = |n: u32| [f64::from(n) * 1_000.0, if n.is_multiple_of(2) { 400.0 } else { -400.0 }];
     for (order, missed) in case["expect_missed"].as_object().unwrap() {
         let mut document = stage_document(ground);
         document["segments"][0]["waypoint_order"] = json!(order);

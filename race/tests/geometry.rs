@@ -1,6 +1,13 @@
 //! Crossings against an oracle that only ever asks of a single point whether it is inside, and under moved and
 //! turned ground.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a test ends at what it does not expect"
+)]
+
 mod support;
 
 use proptest::prelude::*;

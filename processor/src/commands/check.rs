@@ -9,6 +9,8 @@ use race::course::check::{Finding, Severity, check};
 use race::course::{Problem, parse};
 use serde_json::{Value, json};
 
+use crate::exit;
+
 /// Report what is wrong or doubtful in a course file.
 ///
 /// Exits with 0 when nothing of severity "error" was found, with 1 otherwise, with 2 when the command line is wrong.
@@ -25,8 +27,7 @@ pub(crate) struct CheckArgs {
 ///
 /// # Errors
 /// When the file cannot be read or the report cannot be written.
-#[allow(clippy::needless_pass_by_value, reason = "every command takes its arguments whole")]
-pub(crate) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let path = &args.course;
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (problems, findings) = match std::str::from_utf8(&bytes) {
@@ -44,7 +45,7 @@ pub(crate) fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     } else {
         report.lines(&mut out)?;
     }
-    Ok(if report.count(Severity::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.count(Severity::Error) == 0 { ExitCode::SUCCESS } else { ExitCode::from(exit::DATA) })
 }
 
 struct Report {

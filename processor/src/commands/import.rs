@@ -17,6 +17,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use race::course::parse;
 
+use crate::exit;
+
 pub(crate) use options::ImportArgs;
 use roadbook::{Roadbook, SourceProblem};
 
@@ -32,14 +34,13 @@ enum Failure {
 ///
 /// # Errors
 /// When the source cannot be read or the course file cannot be written.
-#[allow(clippy::needless_pass_by_value, reason = "every command takes its arguments whole")]
-pub(crate) fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let source = &args.source;
     let file = File::open(source).with_context(|| format!("cannot read {}", source.display()))?;
-    let (messages, code) = match import(&args, BufReader::new(file)) {
-        Ok(text) => return write(&args, &text),
-        Err(Failure::Usage(message)) => (vec![message], 2),
-        Err(Failure::Data(messages)) => (messages, 1),
+    let (messages, code) = match import(args, BufReader::new(file)) {
+        Ok(text) => return write(args, &text),
+        Err(Failure::Usage(message)) => (vec![message], exit::USAGE),
+        Err(Failure::Data(messages)) => (messages, exit::DATA),
     };
     for message in messages {
         eprintln!("error: {message}");
@@ -108,7 +109,7 @@ fn write(args: &ImportArgs, text: &str) -> anyhow::Result<ExitCode> {
     match opened {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             eprintln!("error: {} exists; --force overwrites it", path.display());
-            Ok(ExitCode::from(2))
+            Ok(ExitCode::from(exit::USAGE))
         }
         other => {
             let written = other.and_then(|mut file| file.write_all(text.as_bytes()));

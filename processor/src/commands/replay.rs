@@ -63,7 +63,7 @@ pub(crate) struct ReplayArgs {
 /// How long the first row of a transaction waits for others.
 const WRITE_AGE: Duration = Duration::from_millis(50);
 
-pub(crate) fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let received_at = now();
     let text = std::fs::read_to_string(&args.course)
         .with_context(|| format!("cannot read course {}", args.course.display()))?;
@@ -87,7 +87,7 @@ pub(crate) fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         let StoreUrl::Sqlite(path) = &args.store;
         let store = SqliteStore::open(path)?;
         store.save_course(Arc::clone(&tables)).await?;
-        replay(&args, &course, store, received_at).await
+        replay(args, &course, store, received_at).await
     })
 }
 
@@ -145,7 +145,9 @@ fn open(args: &ReplayArgs) -> (Vec<TrackFile>, usize) {
 /// `DEVICE=TRACK`, or a bare track, also one with `=` in its path.
 fn device_and_path(track: &str) -> (Option<&str>, &Path) {
     match track.split_once('=') {
-        Some((device, path)) if !device.is_empty() && !device.contains(['/', '\\']) && !Path::new(track).exists() => {
+        Some((device, path))
+            if !device.is_empty() && !device.contains(['/', '\\']) && !Path::new(track).exists() =>
+        {
             (Some(device), Path::new(path))
         }
         _ => (None, Path::new(track)),

@@ -29,9 +29,10 @@ pub(crate) struct Outcome {
 pub(crate) async fn stored_entries(course: &Course, store: &impl Store) -> Result<Vec<EntryKey>, StoreError> {
     let stored: HashSet<DeviceId> =
         store.devices_with_positions(course.roster.devices()).await?.into_iter().collect();
-    let entries = course.events.iter().enumerate().flat_map(|(event, plan)| {
-        plan.entries.iter().enumerate().map(move |(n, entry)| ((event, n), entry))
-    });
+    let entries =
+        course.events.iter().enumerate().flat_map(|(event, plan)| {
+            plan.entries.iter().enumerate().map(move |(n, entry)| ((event, n), entry))
+        });
     let touched = entries.filter(|(_, entry)| entry.spans.iter().any(|span| stored.contains(&span.device)));
     Ok(touched.map(|(key, _)| key).collect())
 }

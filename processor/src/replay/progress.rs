@@ -17,7 +17,8 @@ impl Playlist {
     pub(crate) fn new(files: Vec<TrackFile>) -> Self {
         // Drawn on stderr, and only where that is a terminal.
         let bar = ProgressBar::new(files.iter().map(|file| file.progress().total_bytes()).sum());
-        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}");
+        let style =
+            ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} eta {eta} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let mut files = files.into_iter();
         let current = files.next();

@@ -47,7 +47,10 @@ pub(crate) fn text<S: Store>(
     }
     for (count, what) in [
         (lanes.not_timing, "not timing  {} position(s) at an instant at which their device times nobody"),
-        (lanes.late, "late        {} position(s) older than one before; their entries were judged from the store"),
+        (
+            lanes.late,
+            "late        {} position(s) older than one before; their entries were judged from the store",
+        ),
         (lanes.repeated, "repeated    {} position(s) for an instant just seen; the first one counts"),
     ] {
         if count > 0 {
@@ -69,7 +72,8 @@ pub(crate) fn text<S: Store>(
         100.0 * sink.in_store().as_secs_f64() / seconds,
         sink.commits(),
     ));
-    let process = peak_memory_bytes().map_or_else(String::new, |b| format!("; the process {:.0} MiB", mebibytes(b)));
+    let process =
+        peak_memory_bytes().map_or_else(String::new, |b| format!("; the process {:.0} MiB", mebibytes(b)));
     lines.push(format!(
         "memory      at most {:.1} MiB between reading and commit{process}",
         mebibytes(report.peak_in_flight_bytes)

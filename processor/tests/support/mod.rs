@@ -1,5 +1,10 @@
 //! The built binary, a course and tracks for it.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this module")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses a part of this module"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -21,7 +26,7 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Self {
         let bench = Self { folder: TempDir::new().unwrap() };
-        bench.write("course.json", &course().to_string());
+        bench.write("course.json", course().to_string());
         bench
     }
 

@@ -53,7 +53,7 @@ pub enum FeatureState {
     /// Stays in an area.
     Area(AreaState),
     /// Passages of a gate.
-    Gate(GateState),
+    Gate(Box<GateState>),
 }
 
 /// A place of the course in a plane of its own.
@@ -143,7 +143,7 @@ impl Feature {
         match &self.shape {
             Shape::Area { .. } => FeatureState::Area(AreaState::default()),
             Shape::Gate { gate, .. } => {
-                FeatureState::Gate(GateState::new(gate, self.plane.project(movement.from.at)))
+                FeatureState::Gate(Box::new(GateState::new(gate, self.plane.project(movement.from.at))))
             }
         }
     }

@@ -108,7 +108,8 @@ pub fn not_judged(tables: &Tables) -> Vec<Problem> {
         row,
         name: over.id.to_string(),
         field: String::new(),
-        message: "overrides are not applied by this version; remove them to see the computed result".to_owned(),
+        message: "overrides are not applied by this version; remove them to see the computed result"
+            .to_owned(),
     });
     overrides.collect()
 }

@@ -1,5 +1,10 @@
 //! Courses and tracks for tests, drawn in metres on a plane anywhere on the ground.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this module")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses a part of this module"
+)]
 
 use std::sync::Arc;
 
