@@ -34,7 +34,6 @@ impl Failure {
         Self { message: format!("{what}: {}", self.message), ..self }
     }
 
-
     pub(super) fn while_doing(self, context: String) -> StoreError {
         let message = self.message;
         match self.kind {
