@@ -1,9 +1,10 @@
 //! Opening the file: whose it is, which schema it has, and how SQLite is to treat it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::Durability;
 use super::failure::Failure;
@@ -14,6 +15,8 @@ const APPLICATION_ID: i32 = 0x5254_4c4d;
 const SCHEMA_VERSION: i32 = 1;
 /// How long a call waits for another process's transaction before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long between two tries of the one statement that SQLite does not wait for.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// Distinct statements are some 70, most of them the course's; all stay prepared.
 const PREPARED_STATEMENTS: usize = 128;
 /// Bytes a page of a new file.
@@ -69,7 +72,7 @@ fn is_fresh(connection: &Connection) -> Result<bool, Failure> {
     let read = connection.query_row(header, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     let (application, version, objects): (i32, i32, i64) = match read {
         Ok(header) => header,
-        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+        Err(e) if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
             return Err(Failure::broken("the file is no SQLite database; give another path"));
         }
         Err(e) => return Err(e.into()),
@@ -90,7 +93,7 @@ fn is_fresh(connection: &Connection) -> Result<bool, Failure> {
 }
 
 fn set_up(connection: &Connection, durability: Durability) -> Result<(), Failure> {
-    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode = use_write_ahead_log(connection)?;
     if mode != "wal" {
         return Err(Failure::broken(format!(
             "no write-ahead log is possible here (journal mode stays {mode:?}); give a path on a local disk"
@@ -106,6 +109,24 @@ fn set_up(connection: &Connection, durability: Durability) -> Result<(), Failure
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", CHECKPOINT_PAGES * PAGE_BYTES)?;
     Ok(())
+}
+
+/// Asks for WAL mode; the journal mode as it is then. While another connection makes the same switch SQLite
+/// says at once that the file is locked, without the wait that other statements have.
+fn use_write_ahead_log(connection: &Connection) -> Result<String, rusqlite::Error> {
+    let started = Instant::now();
+    loop {
+        let mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0));
+        match mode {
+            Err(e)
+                if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && started.elapsed() < BUSY_TIMEOUT =>
+            {
+                thread::sleep(BUSY_PAUSE);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Makes the tables, unless another process that opened the empty file at the same time already has.

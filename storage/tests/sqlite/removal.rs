@@ -1,0 +1,59 @@
+//! What a course no longer has goes, and nothing else.
+
+use std::sync::Arc;
+
+use race::course::Tables;
+use storage::Store;
+
+use crate::fixture::{Scratch, course, ts};
+use crate::positions::fix;
+use crate::records::{records, result};
+
+#[tokio::test]
+async fn what_the_course_forgets_is_removed_but_devices_and_positions_stay() {
+    let scratch = Scratch::with_course().await;
+    scratch.store.commit_positions(vec![fix("a", 1)], ts("2026-06-08T00:00:00Z")).await.unwrap();
+    let full = course(1);
+    let bare = Tables { events: full.events.clone(), ..Tables::default() };
+    scratch.store.save_course(Arc::new(bare.clone())).await.unwrap();
+    let left = scratch.store.load_course().await.unwrap();
+    assert_eq!(left, Tables { devices: full.devices, ..bare });
+    assert_eq!(scratch.rows("SELECT count(*) FROM positions"), ["Integer(1)"]);
+}
+
+#[tokio::test]
+async fn another_event_is_untouched() {
+    let scratch = Scratch::with_course().await;
+    let second = course(2);
+    scratch.store.save_course(Arc::new(second.clone())).await.unwrap();
+    let bare = Tables { events: course(1).events, ..Tables::default() };
+    scratch.store.save_course(Arc::new(bare)).await.unwrap();
+    let left = scratch.store.load_course().await.unwrap();
+    assert_eq!(left.events.len(), 2);
+    assert_eq!(left.devices.len(), 4);
+    assert_eq!(left, Tables { events: left.events.clone(), devices: left.devices.clone(), ..second });
+}
+
+#[tokio::test]
+async fn records_outlive_geofences_and_formulas_but_not_their_entry() {
+    let scratch = Scratch::with_course().await;
+    scratch.store.save_records(records(), ts("2026-06-08T00:00:00Z")).await.unwrap();
+    scratch.store.save_results(vec![result()]).await.unwrap();
+    let mut fewer = course(1);
+    fewer.segments.clear();
+    fewer.geofences.clear();
+    fewer.waypoints.clear();
+    fewer.speed_limit_zones.clear();
+    fewer.neutralisations.clear();
+    fewer.penalty_formulas.clear();
+    fewer.entry_segment_starts.clear();
+    scratch.store.save_course(Arc::new(fewer.clone())).await.unwrap();
+    let count = "SELECT (SELECT count(*) FROM entry_crossings), (SELECT count(*) FROM entry_penalties),
+                        (SELECT count(*) FROM stage_results)";
+    assert_eq!(scratch.rows(count), ["Integer(2) Integer(1) Integer(1)"]);
+    fewer.entries.remove(0);
+    fewer.entry_devices.remove(0);
+    fewer.overrides.clear();
+    scratch.store.save_course(Arc::new(fewer)).await.unwrap();
+    assert_eq!(scratch.rows(count), ["Integer(0) Integer(0) Integer(0)"]);
+}
