@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle};
 use race::course::Course;
 use race::course::plan::EventPlan;
 use race::judge::EntryEvaluation;
@@ -54,8 +54,8 @@ fn stage_table(
             result.position.map_or_else(|| result.status.as_str().to_owned(), |p| p.to_string()),
             entry.race_number.to_string(),
             class.map_or_else(String::new, |c| c.code.clone()),
-            result.started_at.map_or_else(String::new, time_of_day),
-            result.finished_at.map_or_else(String::new, time_of_day),
+            result.started_at.map_or_else(String::new, to_the_second),
+            result.finished_at.map_or_else(String::new, to_the_second),
             result.elapsed_ms.map_or_else(String::new, duration),
             if result.penalty_ms == 0 { String::new() } else { short(result.penalty_ms) },
             result.total_ms.map_or_else(String::new, duration),
@@ -65,10 +65,13 @@ fn stage_table(
     }
     for n in 0..10 {
         if let Some(column) = table.column_mut(n) {
-            column.set_padding((0, 2));
+            column.set_padding((0, 1));
             // Words to the left, numbers to the right.
             let alignment = if n == 2 { CellAlignment::Left } else { CellAlignment::Right };
             column.set_cell_alignment(alignment);
+            if n == 2 && course.tables.classes.is_empty() {
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
         }
     }
     table
@@ -116,9 +119,10 @@ fn seconds(ms: i64) -> String {
     if ms % 1_000 == 0 { format!("{} s", ms / 1_000) } else { format!("{}.{:03} s", ms / 1_000, ms % 1_000) }
 }
 
-/// `hh:mm:ss.mmm` UTC.
-fn time_of_day(ts: Timestamp) -> String {
-    duration(ts.to_ms().micros().div_euclid(1_000).rem_euclid(86_400_000))
+/// `h:mm:ss` UTC, cut: a clock to find one's way by; the official instant stands in the JSON.
+fn to_the_second(ts: Timestamp) -> String {
+    let seconds = ts.micros().div_euclid(1_000_000).rem_euclid(86_400);
+    format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 /// `h:mm:ss.mmm`.
@@ -144,7 +148,7 @@ mod tests {
     fn durations_keep_every_digit() {
         assert_eq!(duration(12_600_000), "3:30:00.000");
         assert_eq!(duration(-1), "-0:00:00.001");
-        assert_eq!(time_of_day(Timestamp::from_millis(-1)), "23:59:59.999");
+        assert_eq!(to_the_second(Timestamp::from_millis(-1)), "23:59:59");
         assert_eq!(short(742_769), "12:22.769");
         assert_eq!(short(5_100), "0:05.100");
         assert_eq!(short(3_600_000), "1:00:00.000");

@@ -1,6 +1,6 @@
 //! The crossings of one entry: rows with their evidence, and which of them may count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -43,8 +43,10 @@ impl CrossingBook {
         let by_geofence = evidence.crossings.iter().map(|(id, events)| {
             let is_proposed = geofences.get(id).is_some_and(|g| g.manual_verification);
             let status = if is_proposed { CrossingStatus::Proposed } else { CrossingStatus::Computed };
-            let noted = events
-                .iter()
+            // Two within one millisecond, at a fence without hysteresis, are one row.
+            let mut seen = BTreeSet::new();
+            let distinct = events.iter().filter(|event| seen.insert((event.direction, event.first.ts)));
+            let noted = distinct
                 .map(|event| Noted { row: row(entry.row.id, *id, event, status), last: event.last.ts });
             (*id, noted.collect())
         });

@@ -59,6 +59,7 @@ const CROSSINGS: Ledger = Ledger {
         "uncertainty_ms",
         "fix_before",
         "fix_after",
+        "last_touch_at",
         "needs_review",
         "status",
     ],
@@ -79,6 +80,7 @@ fn crossing(row: &Crossing) -> Vec<Sql> {
         row.uncertainty_ms.into(),
         instant(before),
         instant(after),
+        row.last_touch_at.map_or(Sql::Null, instant),
         row.needs_review.into(),
         text(row.status.as_str()),
     ]

@@ -265,6 +265,7 @@ CREATE TABLE entry_crossings (
     uncertainty_ms INTEGER NOT NULL,
     fix_before     INTEGER NOT NULL,
     fix_after      INTEGER NOT NULL,
+    last_touch_at  INTEGER,
     needs_review   INTEGER NOT NULL,
     status         TEXT    NOT NULL,
     revision       INTEGER NOT NULL,

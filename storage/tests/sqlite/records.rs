@@ -20,6 +20,7 @@ fn crossing(n: u8) -> Crossing {
         speed: 63.41,
         uncertainty_ms: 1_000,
         fixes: [at.plus_millis(-400), at.plus_millis(600)],
+        last_touch_at: Some(at.plus_millis(250)),
         needs_review: false,
         status: CrossingStatus::Computed,
     }
