@@ -110,6 +110,13 @@ fn notes(
                 let missed: Vec<String> = segment.missed.iter().map(i64::to_string).collect();
                 notes.push(format!("{number}: missed {}", missed.join(", ")));
             }
+            if !segment.doubtful.is_empty() {
+                let doubtful: Vec<String> = segment.doubtful.iter().map(i64::to_string).collect();
+                notes.push(format!(
+                    "{number}: to be reviewed: a gap in the track may hide {}",
+                    doubtful.join(", ")
+                ));
+            }
         }
     }
     notes

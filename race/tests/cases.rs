@@ -384,3 +384,36 @@ fn what_counts_overall_only_changes_neither_stage_nor_start_order() {
     assert_eq!(stage.start_order_penalty_ms, 0);
     assert_eq!(result.crossings[0].direction, Direction::Enter);
 }
+
+#[test]
+fn a_miss_that_a_gap_may_hide_is_counted_and_to_be_reviewed() {
+    let ground = Ground::EQUATOR;
+    let mut document = stage_document(ground);
+    add_waypoint(&mut document, ground, 1, "WPM", [3_000.0, 400.0]);
+    add_waypoint(&mut document, ground, 2, "WPM", [5_000.0, 400.0]);
+    add(
+        &mut document,
+        "penalty_formulas",
+        json!({"id": id(100), "event_id": id(1), "belongs_to_type": "event", "belongs_to_id": id(1),
+            "type": "missed_waypoint", "operator": "per_unit", "penalty": 900}),
+    );
+    let course = course(&document);
+    let straight = drive(ground, &[[-200.0, 0.0], [10_200.0, 0.0]]);
+    let stage = &evaluate(&course, &straight).stages[0];
+    assert_eq!((&stage.segments[0].missed, &stage.segments[0].doubtful), (&vec![1, 2], &vec![]));
+    assert!(!stage.penalties[0].needs_review);
+
+    // Nobody saw the vehicle for 100 s while it came from 2000 m to 4000 m.
+    let gap: Vec<Position> =
+        straight.into_iter().filter(|p| p.ts <= at(110.0) || p.ts >= at(210.0)).collect();
+    let stage = &evaluate(&course, &gap).stages[0];
+    assert_eq!((&stage.segments[0].missed, &stage.segments[0].doubtful), (&vec![1, 2], &vec![1, 2]));
+    assert!(stage.penalties[0].needs_review && stage.provisional);
+    assert_eq!(stage.penalty_ms, 1_800_000, "a review withholds nothing");
+
+    // At 90 km/h nobody goes 4100 m, past the second waypoint and back, in 100 s.
+    let mut document = document.clone();
+    document["events"][0]["max_plausible_kmh"] = json!(90);
+    let stage = &evaluate(&support::course(&document), &gap).stages[0];
+    assert_eq!(stage.segments[0].doubtful, [1]);
+}

@@ -5,7 +5,7 @@ use rstar::{AABB, RTree};
 use uuid::Uuid;
 
 use super::geometry::{Geometry, LonLat};
-use super::tables::{Geofence, GeofenceKind, Tables, Waypoint};
+use super::tables::{Event, Geofence, GeofenceKind, Tables, Waypoint};
 use crate::earth::{self, Ecef, Plane};
 use crate::fence::area::{Area, AreaState};
 use crate::fence::gate::{Gate, GateState, Settle};
@@ -199,11 +199,15 @@ pub struct Features {
     /// All features, by id.
     pub all: Vec<Feature>,
     index: RTree<GeomWithData<Rectangle<[f64; 3]>, FeatureId>>,
+    /// Waypoints stand behind the geofences, from this id on.
+    first_waypoint: usize,
+    max_plausible_kmh: f64,
 }
 
 impl Features {
     /// The geofences and waypoints of an event, in the order of their tables. Cancelled waypoints are none.
-    pub fn of_event(tables: &Tables, event_id: Uuid) -> Self {
+    pub fn of_event(tables: &Tables, event: &Event) -> Self {
+        let event_id = event.id;
         let stages: Vec<Uuid> =
             tables.stages.iter().filter(|s| s.event_id == event_id).map(|s| s.id).collect();
         let segments: Vec<Uuid> =
@@ -215,7 +219,9 @@ impl Features {
             .iter()
             .filter(|w| !w.cancelled && segments.contains(&w.segment_id))
             .filter_map(Feature::waypoint);
-        let all: Vec<Feature> = geofences.chain(waypoints).collect();
+        let mut all: Vec<Feature> = geofences.collect();
+        let first_waypoint = all.len();
+        all.extend(waypoints);
         let boxes = (0..).zip(&all).map(|(id, feature)| {
             let reach = feature.reach_m() + INDEX_SLACK_M;
             let low = feature.middle.map(|x| x - reach);
@@ -223,7 +229,20 @@ impl Features {
             GeomWithData::new(Rectangle::from_corners(low, high), id)
         });
         let index = RTree::bulk_load(boxes.collect());
-        Self { all, index }
+        Self { all, index, first_waypoint, max_plausible_kmh: event.max_plausible_kmh }
+    }
+
+    /// The waypoints that the vehicle may have visited between the two fixes of a movement, by no route faster
+    /// than is plausible, however the straight line between them runs.
+    pub fn within_reach(&self, movement: &Movement) -> impl Iterator<Item = FeatureId> {
+        #[allow(clippy::cast_precision_loss, reason = "microseconds between two fixes fit 53 bits")]
+        let seconds = (movement.to.ts.micros() - movement.from.ts.micros()) as f64 / 1e6;
+        let reach_m = self.max_plausible_kmh / 3.6 * seconds;
+        (0..).zip(&self.all).skip(self.first_waypoint).filter_map(move |(id, feature)| {
+            let detour = earth::distance_m(movement.from.at, feature.middle)
+                + earth::distance_m(feature.middle, movement.to.at);
+            (detour - 2.0 * feature.reach_m() <= reach_m).then_some(id)
+        })
     }
 
     /// Adds the features that a movement may concern to `found`, in order of their ids.

@@ -116,7 +116,7 @@ pub fn not_judged(tables: &Tables) -> Vec<Problem> {
 
 impl EventPlan {
     fn new(row: &Event, tables: &Tables) -> Self {
-        let features = Features::of_event(tables, row.id);
+        let features = Features::of_event(tables, row);
         let mut stages: Vec<&Stage> = tables.stages.iter().filter(|s| s.event_id == row.id).collect();
         stages.sort_by_key(|s| (s.sort_order, s.id));
         let stages = stages.into_iter().map(|stage| StagePlan::new(stage, tables, &features)).collect();

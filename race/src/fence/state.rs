@@ -15,7 +15,17 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Default)]
 pub struct FenceState {
     states: Vec<(FeatureId, FeatureState)>,
+    doubts: BTreeMap<FeatureId, Vec<Gap>>,
     end: Option<Timestamp>,
+}
+
+/// A time in which nobody knows where the vehicle was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The fix before.
+    pub from: Timestamp,
+    /// The fix after.
+    pub to: Timestamp,
 }
 
 /// A crossing of a geofence.
@@ -51,6 +61,8 @@ pub struct Evidence {
     pub crossings: BTreeMap<Uuid, Vec<FenceEvent>>,
     /// By waypoint id.
     pub visits: BTreeMap<Uuid, Vec<Visit>>,
+    /// By waypoint id: gaps long enough that the vehicle may have visited it unseen.
+    pub doubts: BTreeMap<Uuid, Vec<Gap>>,
     /// The last used fix.
     pub end: Option<Timestamp>,
 }
@@ -66,6 +78,21 @@ impl FenceState {
                 at
             });
             feature.advance(&mut self.states[at].1, movement);
+        }
+        if movement.weak {
+            self.doubt(features, movement);
+        }
+    }
+
+    /// Notes which waypoints may have been visited in a gap. A track that is all gaps makes one long one.
+    fn doubt(&mut self, features: &Features, movement: &Movement) {
+        let gap = Gap { from: movement.from.ts, to: movement.to.ts };
+        for id in features.within_reach(movement) {
+            let gaps = self.doubts.entry(id).or_default();
+            match gaps.last_mut() {
+                Some(last) if last.to == gap.from => last.to = gap.to,
+                _ => gaps.push(gap),
+            }
         }
     }
 
@@ -93,6 +120,11 @@ impl FenceState {
                     }
                 }
                 (Role::Waypoint(_), FeatureState::Gate(_)) => {}
+            }
+        }
+        for (id, gaps) in &self.doubts {
+            if let Role::Waypoint(id) = features.all[*id as usize].role {
+                evidence.doubts.insert(id, gaps.clone());
             }
         }
         evidence

@@ -245,6 +245,9 @@ impl SegmentView<'_> {
         self.awaits_confirmation
             || [self.start, self.finish].iter().flatten().any(|mark| mark.needs_review)
             || self.neutralised.iter().any(|n| n.needs_review)
-            || self.waypoints.iter().any(|w| w.validated.is_some_and(|v| v.needs_review))
+            || self
+                .waypoints
+                .iter()
+                .any(|w| w.validated.is_some_and(|v| v.needs_review) || (self.decided && w.doubtful))
     }
 }

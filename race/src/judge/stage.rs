@@ -69,6 +69,8 @@ pub struct SegmentEvaluation {
     pub validated: Vec<ValidatedWaypoint>,
     /// Numbers of the missed ones, in roadbook order; empty until the segment is decided.
     pub missed: Vec<i64>,
+    /// Numbers of missed ones that may have been visited in a gap of the track: to be reviewed.
+    pub doubtful: Vec<i64>,
     /// Numbers of those not yet validated while the segment is undecided.
     pub outstanding: Vec<i64>,
 }
@@ -247,6 +249,12 @@ fn segment(view: &SegmentView<'_>, unit_ms: i64) -> SegmentEvaluation {
             })
             .collect(),
         missed,
+        doubtful: view
+            .waypoints
+            .iter()
+            .filter(|w| view.decided && w.doubtful)
+            .map(|w| w.plan.row.number)
+            .collect(),
         outstanding,
     }
 }

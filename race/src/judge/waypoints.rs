@@ -3,7 +3,7 @@
 use super::crossings::Mark;
 use crate::course::plan::{SegmentPlan, WaypointPlan};
 use crate::course::tables::WaypointOrder;
-use crate::fence::state::{Evidence, Visit};
+use crate::fence::state::{Evidence, Gap, Visit};
 use crate::time::Timestamp;
 
 /// What became of one waypoint.
@@ -13,6 +13,8 @@ pub struct WaypointOutcome<'a> {
     pub plan: &'a WaypointPlan,
     /// What validated it.
     pub validated: Option<Validation>,
+    /// It was not validated, but there is a gap in the track in which it may have been visited.
+    pub doubtful: bool,
 }
 
 /// What validated a waypoint.
@@ -54,12 +56,14 @@ pub fn outcomes<'a>(
         WaypointOrder::Free => stays.iter().map(|stays| stays.first().map(|s| s.validation)).collect(),
         WaypointOrder::Sequence => longest_series(&stays),
     };
-    segment
-        .waypoints
-        .iter()
-        .zip(validated)
-        .map(|(plan, validated)| WaypointOutcome { plan, validated })
-        .collect()
+    let outcomes = segment.waypoints.iter().zip(validated).map(|(plan, validated)| {
+        let gaps = evidence.doubts.get(&plan.row.id).map_or(&[][..], Vec::as_slice);
+        let overlaps = |gap: &Gap| {
+            start.is_some_and(|start| start.at <= gap.to) && until.is_none_or(|until| gap.from <= until)
+        };
+        WaypointOutcome { plan, validated, doubtful: validated.is_none() && gaps.iter().any(overlaps) }
+    });
+    outcomes.collect()
 }
 
 /// When the course was begun: the earliest visit, from `from` on, of the first waypoint in roadbook order that was
