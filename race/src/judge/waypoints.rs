@@ -3,7 +3,7 @@
 use super::crossings::Mark;
 use crate::course::plan::{SegmentPlan, WaypointPlan};
 use crate::course::tables::WaypointOrder;
-use crate::fence::state::{Evidence, Gap, Visit};
+use crate::fence::state::{Evidence, Visit};
 use crate::time::Timestamp;
 
 /// What became of one waypoint.
@@ -13,7 +13,7 @@ pub struct WaypointOutcome<'a> {
     pub plan: &'a WaypointPlan,
     /// What validated it.
     pub validated: Option<Validation>,
-    /// It was not validated, but there is a gap in the track in which it may have been visited.
+    /// It was not validated, but there is a gap in the track, on its way, in which it may have been visited.
     pub doubtful: bool,
 }
 
@@ -52,18 +52,33 @@ pub fn outcomes<'a>(
             None => Vec::new(),
         })
         .collect();
-    let validated = match segment.row.waypoint_order {
+    let validated: Vec<Option<Validation>> = match segment.row.waypoint_order {
         WaypointOrder::Free => stays.iter().map(|stays| stays.first().map(|s| s.validation)).collect(),
         WaypointOrder::Sequence => longest_series(&stays),
     };
-    let outcomes = segment.waypoints.iter().zip(validated).map(|(plan, validated)| {
-        let gaps = evidence.doubts.get(&plan.row.id).map_or(&[][..], Vec::as_slice);
-        let overlaps = |gap: &Gap| {
-            start.is_some_and(|start| start.at <= gap.to) && until.is_none_or(|until| gap.from <= until)
-        };
-        WaypointOutcome { plan, validated, doubtful: validated.is_none() && gaps.iter().any(overlaps) }
+    let outcomes = segment.waypoints.iter().enumerate().map(|(n, plan)| {
+        let doubtful = validated[n].is_none()
+            && start.is_some_and(|start| {
+                let (from, to) = when_due(&validated, n, start.at, until);
+                let gaps = evidence.doubts.get(&plan.row.id).map_or(&[][..], Vec::as_slice);
+                gaps.iter().any(|gap| from <= gap.to && to.is_none_or(|to| gap.from <= to))
+            });
+        WaypointOutcome { plan, validated: validated[n], doubtful }
     });
     outcomes.collect()
+}
+
+/// When waypoint `n` would have been visited on the way of the roadbook: between its validated neighbours, or, where
+/// those were visited in another order, at any time in the segment.
+fn when_due(
+    validated: &[Option<Validation>],
+    n: usize,
+    start: Timestamp,
+    until: Option<Timestamp>,
+) -> (Timestamp, Option<Timestamp>) {
+    let before = validated[..n].iter().flatten().next_back().map_or(start, |v| v.at);
+    let after = validated[n + 1..].iter().flatten().next().map(|v| v.at).or(until);
+    if after.is_none_or(|after| before <= after) { (before, after) } else { (start, until) }
 }
 
 /// When the course was begun: the earliest visit, from `from` on, of the first waypoint in roadbook order that was
