@@ -7,6 +7,7 @@ pub mod geometry;
 pub mod load;
 pub mod plan;
 pub mod roster;
+mod strict_json;
 pub mod tables;
 pub mod validate;
 

@@ -103,8 +103,13 @@ pub enum StoreError {
 /// Every method is one transaction. A clone is another handle to the same database.
 pub trait Store: Clone + Send + Sync + 'static {
     /// Stores the course: rows are inserted or updated by id; rows of the same events that are no longer in
-    /// `tables` are removed. Positions and devices are never removed.
-    fn save_course(&self, tables: Arc<Tables>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// `tables` are removed. Positions and devices are never removed. Records of entries and stages that are gone
+    /// are retracted.
+    fn save_course(
+        &self,
+        tables: Arc<Tables>,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
     /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
     fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;

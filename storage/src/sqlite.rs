@@ -92,8 +92,8 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    async fn save_course(&self, tables: Arc<Tables>) -> Result<(), StoreError> {
-        self.call("storing the course", move |c| course::save(c, &tables)).await
+    async fn save_course(&self, tables: Arc<Tables>, at: Timestamp) -> Result<Changes, StoreError> {
+        self.call("storing the course", move |c| course::save(c, &tables, at)).await
     }
 
     async fn load_course(&self) -> Result<Tables, StoreError> {

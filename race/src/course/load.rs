@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::strict_json::Strict;
 use super::tables::Tables;
 use super::validate;
 
@@ -63,7 +64,7 @@ impl fmt::Display for CourseErrors {
 /// All problems found: JSON that cannot be read (with line and column), unknown tables or columns, missing or
 /// malformed values, and whatever [`validate::tables`] finds.
 pub fn parse(text: &str) -> Result<Tables, CourseErrors> {
-    let document: Value = serde_json::from_str(text)
+    let Strict(document) = serde_json::from_str(text.trim_start_matches('\u{feff}'))
         .map_err(|e| CourseErrors(vec![document_problem(format!("no valid JSON: {e}"))]))?;
     let Value::Object(mut document) = document else {
         return Err(CourseErrors(vec![document_problem("a course is a JSON object of tables".to_owned())]));
@@ -130,6 +131,7 @@ fn read_table<T: DeserializeOwned>(
         if let Value::Object(fields) = &mut value {
             // A null is a column at its default.
             fields.retain(|_, v| !v.is_null());
+            problems.extend(unprintable(table, row, &name, fields));
         }
         match serde_path_to_error::deserialize(&value) {
             Ok(parsed) => read.push(parsed),
@@ -141,6 +143,23 @@ fn read_table<T: DeserializeOwned>(
         }
     }
     read
+}
+
+/// Names are shown to people on terminals and paper, and `jsonb` refuses a NUL.
+fn unprintable<'a>(
+    table: &'static str,
+    row: usize,
+    name: &'a str,
+    fields: &'a Map<String, Value>,
+) -> impl Iterator<Item = Problem> + 'a {
+    let is_bad = |value: &Value| value.as_str().is_some_and(|text| text.chars().any(char::is_control));
+    fields.iter().filter(move |(_, value)| is_bad(value)).map(move |(field, value)| Problem {
+        table,
+        row,
+        name: name.to_owned(),
+        field: field.clone(),
+        message: format!("{value} has control characters"),
+    })
 }
 
 fn row_name(value: &Value) -> String {

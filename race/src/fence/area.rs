@@ -99,6 +99,9 @@ fn refine(span: Span, exact: &[Span], is_slide: bool) -> Span {
     let (start, end) = match (within.first(), within.last()) {
         (Some(first), Some(last)) => (first.start.max(span.start), last.end.min(span.end)),
         _ if is_slide => (span.start, span.end),
+        // A fix that is inside by rounding alone is where the touch is.
+        _ if span.start <= 0.0 => (0.0, 0.0),
+        _ if span.end >= 1.0 => (1.0, 1.0),
         _ => {
             let middle = span.start.midpoint(span.end);
             (middle, middle)

@@ -92,6 +92,11 @@ impl Way {
             self.passages.push(candidate.passage);
             self.armed = false;
         }
+        // Whoever is clearly beyond, also round the gate's end, comes from beyond until clearly before again. So
+        // what happened far from the gate never matters.
+        if far {
+            self.armed = false;
+        }
     }
 
     fn stays_before(&mut self, far: bool) {

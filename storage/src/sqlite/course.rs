@@ -3,17 +3,23 @@
 use std::collections::BTreeSet;
 
 use race::course::Tables;
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params_from_iter};
+use race::time::Timestamp;
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params_from_iter,
+};
 
 use super::failure::Failure;
+use super::records;
 use super::rows::{Encoded, Table};
 use super::tables as t;
+use crate::Changes;
 
 /// A table and all rows of it that are to be stored.
 type Offered = (Table, Vec<Encoded>);
 
-/// Makes the stored rows of these events equal to `tables`, in one transaction.
-pub(super) fn save(connection: &mut Connection, tables: &Tables) -> Result<(), Failure> {
+/// Makes the stored rows of these events equal to `tables`, in one transaction; records of what is gone are
+/// retracted `at`.
+pub(super) fn save(connection: &mut Connection, tables: &Tables, at: Timestamp) -> Result<Changes, Failure> {
     let offered = encode(tables)?;
     let events: Vec<String> = tables.events.iter().map(|event| event.id.to_string()).collect();
     let events = serde_json::to_string(&events)?;
@@ -22,11 +28,31 @@ pub(super) fn save(connection: &mut Connection, tables: &Tables) -> Result<(), F
     for (table, rows) in offered.iter().rev() {
         remove_missing(&transaction, table, rows, &events).map_err(|f| f.about(table.name))?;
     }
+    refuse_known_imeis(&transaction, tables)?;
     set_unique_aside(&transaction, tables)?;
     for (table, rows) in &offered {
         upsert(&transaction, table, rows)?;
     }
-    commit(&transaction, &offered)
+    let retracted = records::retract_orphans(&transaction, at)?;
+    commit(&transaction, &offered)?;
+    Ok(Changes { retracted, ..Changes::default() })
+}
+
+/// Devices are never removed, so a tracker that is stored under another id must keep that id.
+fn refuse_known_imeis(transaction: &Transaction<'_>, tables: &Tables) -> Result<(), Failure> {
+    let offered: BTreeSet<String> = tables.devices.iter().map(|device| device.id.to_string()).collect();
+    let mut stored = transaction.prepare_cached("SELECT id FROM devices WHERE imei = ?1")?;
+    for device in &tables.devices {
+        let known: Option<String> = stored.query_row([&device.imei], |row| row.get(0)).optional()?;
+        if let Some(known) = known.filter(|known| !offered.contains(known)) {
+            return Err(Failure::refused(format!(
+                "devices: imei {:?} is stored already with the id {known}, the course gives it {}; use the stored id, \
+                 or another store",
+                device.imei, device.id
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// All business tables, each by key, as of one moment.

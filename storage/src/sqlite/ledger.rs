@@ -17,8 +17,6 @@ pub(super) struct Ledger {
     pub(super) key: &'static [&'static str],
     /// All that a row says. Rows are offered as their values in this order.
     pub(super) columns: &'static [&'static str],
-    /// Whether a row that is no longer true stays with `retracted_at`; its key is then `id`.
-    pub(super) retracts: bool,
 }
 
 impl Ledger {
@@ -30,14 +28,14 @@ impl Ledger {
         let by_key = by_key.join(" AND ");
         let marks: Vec<String> = (1..=self.columns.len()).map(|n| format!("?{n}")).collect();
         let marks = marks.join(", ");
-        let (retracted, revive) =
-            if self.retracts { ("retracted_at IS NOT NULL", ", retracted_at = NULL") } else { ("0", "") };
-        let mut stored = transaction
-            .prepare_cached(&format!("SELECT {columns}, {retracted} FROM {name} WHERE {by_key}"))?;
+        let mut stored = transaction.prepare_cached(&format!(
+            "SELECT {columns}, retracted_at IS NOT NULL FROM {name} WHERE {by_key}"
+        ))?;
         let mut insert = transaction
             .prepare_cached(&format!("INSERT INTO {name} ({columns}, revision) VALUES ({marks}, 1)"))?;
         let mut revise = transaction.prepare_cached(&format!(
-            "UPDATE {name} SET ({columns}) = ({marks}), revision = revision + 1{revive} WHERE {by_key}"
+            "UPDATE {name} SET ({columns}) = ({marks}), revision = revision + 1, retracted_at = NULL \
+             WHERE {by_key}"
         ))?;
         let mut changes = Changes::default();
         let mut seen = BTreeSet::new();

@@ -3,7 +3,7 @@
 use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -44,6 +44,30 @@ pub(super) fn save_results(connection: &mut Connection, results: &[StageResult])
     Ok(changes)
 }
 
+/// Retracts what stands of entries and stages that the course no longer has; how many rows.
+pub(super) fn retract_orphans(transaction: &Transaction<'_>, at: Timestamp) -> Result<usize, Failure> {
+    let orphans = [
+        (CROSSINGS.name, "entry_id NOT IN (SELECT id FROM entries)"),
+        (
+            PENALTIES.name,
+            "(entry_id NOT IN (SELECT id FROM entries) OR stage_id NOT IN (SELECT id FROM stages))",
+        ),
+        (
+            RESULTS.name,
+            "(entry_id NOT IN (SELECT id FROM entries) OR stage_id NOT IN (SELECT id FROM stages))",
+        ),
+    ];
+    let mut retracted = 0;
+    for (name, orphaned) in orphans {
+        let sql = format!(
+            "UPDATE {name} SET retracted_at = ?1, revision = revision + 1 \
+             WHERE retracted_at IS NULL AND {orphaned}"
+        );
+        retracted += transaction.execute(&sql, [at.micros()])?;
+    }
+    Ok(retracted)
+}
+
 const CROSSINGS: Ledger = Ledger {
     name: "entry_crossings",
     key: &["id"],
@@ -63,7 +87,6 @@ const CROSSINGS: Ledger = Ledger {
         "needs_review",
         "status",
     ],
-    retracts: true,
 };
 
 fn crossing(row: &Crossing) -> Vec<Sql> {
@@ -105,7 +128,6 @@ const PENALTIES: Ledger = Ledger {
         "override_id",
         "needs_review",
     ],
-    retracts: true,
 };
 
 fn penalty(row: &Penalty) -> Result<Vec<Sql>, Failure> {
@@ -147,7 +169,6 @@ const RESULTS: Ledger = Ledger {
         "gap_ms",
         "provisional",
     ],
-    retracts: false,
 };
 
 fn result(row: &StageResult) -> Vec<Sql> {

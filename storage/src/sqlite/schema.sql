@@ -249,13 +249,12 @@ CREATE INDEX overrides_entry ON overrides (entry_id);
 
 -- Race records -----------------------------------------------------------------------------------------------
 --
--- They go with their entry or stage. Geofences, segments, formulas and overrides are only named: what happened
--- outlives the row of the course that it happened by. `revision` counts from 1; a row that is no longer true
--- stays, with `retracted_at`.
+-- Rows of the course are only named, without a foreign key: what was published outlives the entry, stage, geofence
+-- or formula that it rested on. `revision` counts from 1; a row that is no longer true stays, with `retracted_at`.
 
 CREATE TABLE entry_crossings (
     id             TEXT    NOT NULL PRIMARY KEY,
-    entry_id       TEXT    NOT NULL REFERENCES entries ON DELETE CASCADE,
+    entry_id       TEXT    NOT NULL,
     geofence_id    TEXT    NOT NULL,
     ts             INTEGER NOT NULL,
     direction      TEXT    NOT NULL,
@@ -275,8 +274,8 @@ CREATE TABLE entry_crossings (
 
 CREATE TABLE entry_penalties (
     id               TEXT    NOT NULL PRIMARY KEY,
-    entry_id         TEXT    NOT NULL REFERENCES entries ON DELETE CASCADE,
-    stage_id         TEXT    NOT NULL REFERENCES stages ON DELETE CASCADE,
+    entry_id         TEXT    NOT NULL,
+    stage_id         TEXT    NOT NULL,
     segment_id       TEXT,
     type             TEXT    NOT NULL,
     kind             TEXT,
@@ -295,8 +294,8 @@ CREATE INDEX entry_penalties_entry ON entry_penalties (entry_id);
 CREATE INDEX entry_penalties_stage ON entry_penalties (stage_id);
 
 CREATE TABLE stage_results (
-    entry_id       TEXT    NOT NULL REFERENCES entries ON DELETE CASCADE,
-    stage_id       TEXT    NOT NULL REFERENCES stages ON DELETE CASCADE,
+    entry_id       TEXT    NOT NULL,
+    stage_id       TEXT    NOT NULL,
     status         TEXT    NOT NULL,
     started_at     INTEGER,
     finished_at    INTEGER,
@@ -311,6 +310,7 @@ CREATE TABLE stage_results (
     gap_ms         INTEGER,
     provisional    INTEGER NOT NULL,
     revision       INTEGER NOT NULL,
+    retracted_at   INTEGER,
     PRIMARY KEY (entry_id, stage_id)
 ) STRICT;
 CREATE INDEX stage_results_stage ON stage_results (stage_id);

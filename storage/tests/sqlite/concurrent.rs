@@ -40,7 +40,7 @@ async fn handles_of_two_connections_share_one_truth() {
 async fn a_course_is_seen_by_another_connection() {
     let scratch = Scratch::new();
     let other = SqliteStore::open(scratch.path()).unwrap();
-    scratch.store.save_course(Arc::new(course(1))).await.unwrap();
+    scratch.store.save_course(Arc::new(course(1)), AT).await.unwrap();
     assert_eq!(other.load_course().await.unwrap(), course(1));
 }
 

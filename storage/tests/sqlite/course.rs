@@ -5,7 +5,7 @@ use std::sync::Arc;
 use race::course::Tables;
 use storage::{Store, StoreError};
 
-use crate::fixture::{CLASS, ENTRY, EVENT, FENCE, STAGE, Scratch, course, id};
+use crate::fixture::{AT, CLASS, ENTRY, EVENT, FENCE, STAGE, Scratch, course, id};
 
 #[tokio::test]
 async fn every_table_reads_back_equal() {
@@ -22,7 +22,7 @@ async fn rows_read_back_in_the_order_of_their_ids() {
     shuffled.entries.reverse();
     shuffled.waypoints.reverse();
     shuffled.entry_segment_starts.reverse();
-    scratch.store.save_course(Arc::new(shuffled)).await.unwrap();
+    scratch.store.save_course(Arc::new(shuffled), AT).await.unwrap();
     assert_eq!(scratch.store.load_course().await.unwrap(), course(1));
 }
 
@@ -59,11 +59,11 @@ async fn saving_the_same_course_again_writes_nothing() {
     let watcher = scratch.raw();
     let version = || -> i64 { watcher.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap() };
     let before = version();
-    scratch.store.save_course(Arc::new(course(1))).await.unwrap();
+    scratch.store.save_course(Arc::new(course(1)), AT).await.unwrap();
     assert_eq!(version(), before);
     let mut renamed = course(1);
     renamed.events[0].name = "Other".into();
-    scratch.store.save_course(Arc::new(renamed)).await.unwrap();
+    scratch.store.save_course(Arc::new(renamed), AT).await.unwrap();
     assert_ne!(version(), before);
 }
 
@@ -75,7 +75,7 @@ async fn race_numbers_and_imeis_can_be_exchanged() {
     std::mem::swap(&mut a[0].race_number, &mut b[0].race_number);
     let (a, b) = swapped.devices.split_at_mut(1);
     std::mem::swap(&mut a[0].imei, &mut b[0].imei);
-    scratch.store.save_course(Arc::new(swapped.clone())).await.unwrap();
+    scratch.store.save_course(Arc::new(swapped.clone()), AT).await.unwrap();
     assert_eq!(scratch.store.load_course().await.unwrap(), swapped);
 }
 
@@ -83,13 +83,13 @@ async fn race_numbers_and_imeis_can_be_exchanged() {
 async fn refused(course: Tables, words: &[&str]) {
     let scratch = Scratch::with_course().await;
     let before = scratch.store.load_course().await.unwrap();
-    let error = scratch.store.save_course(Arc::new(course)).await.unwrap_err();
+    let error = scratch.store.save_course(Arc::new(course), AT).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
     for word in words {
         assert!(error.to_string().contains(word), "{word:?} in {error}");
     }
     assert_eq!(scratch.store.load_course().await.unwrap(), before);
-    scratch.store.save_course(Arc::new(self::course(1))).await.unwrap();
+    scratch.store.save_course(Arc::new(self::course(1)), AT).await.unwrap();
 }
 
 #[tokio::test]

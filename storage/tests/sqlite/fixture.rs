@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// A database of its own, removed at the end.
+/// When the tests' courses are stored.
+pub(crate) const AT: Timestamp = Timestamp::from_millis(1_780_900_000_000);
+
 pub(crate) struct Scratch {
     pub(crate) store: SqliteStore,
     dir: TempDir,
@@ -26,7 +29,7 @@ impl Scratch {
 
     pub(crate) async fn with_course() -> Self {
         let scratch = Self::new();
-        scratch.store.save_course(Arc::new(course(1))).await.unwrap();
+        scratch.store.save_course(Arc::new(course(1)), AT).await.unwrap();
         scratch
     }
 

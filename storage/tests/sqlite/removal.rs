@@ -5,7 +5,7 @@ use std::sync::Arc;
 use race::course::Tables;
 use storage::Store;
 
-use crate::fixture::{Scratch, course, ts};
+use crate::fixture::{AT, Scratch, course, ts};
 use crate::positions::fix;
 use crate::records::{records, result};
 
@@ -15,7 +15,7 @@ async fn what_the_course_forgets_is_removed_but_devices_and_positions_stay() {
     scratch.store.commit_positions(vec![fix("a", 1)], ts("2026-06-08T00:00:00Z")).await.unwrap();
     let full = course(1);
     let bare = Tables { events: full.events.clone(), ..Tables::default() };
-    scratch.store.save_course(Arc::new(bare.clone())).await.unwrap();
+    scratch.store.save_course(Arc::new(bare.clone()), AT).await.unwrap();
     let left = scratch.store.load_course().await.unwrap();
     assert_eq!(left, Tables { devices: full.devices, ..bare });
     assert_eq!(scratch.rows("SELECT count(*) FROM positions"), ["Integer(1)"]);
@@ -25,9 +25,9 @@ async fn what_the_course_forgets_is_removed_but_devices_and_positions_stay() {
 async fn another_event_is_untouched() {
     let scratch = Scratch::with_course().await;
     let second = course(2);
-    scratch.store.save_course(Arc::new(second.clone())).await.unwrap();
+    scratch.store.save_course(Arc::new(second.clone()), AT).await.unwrap();
     let bare = Tables { events: course(1).events, ..Tables::default() };
-    scratch.store.save_course(Arc::new(bare)).await.unwrap();
+    scratch.store.save_course(Arc::new(bare), AT).await.unwrap();
     let left = scratch.store.load_course().await.unwrap();
     assert_eq!(left.events.len(), 2);
     assert_eq!(left.devices.len(), 4);
@@ -35,7 +35,7 @@ async fn another_event_is_untouched() {
 }
 
 #[tokio::test]
-async fn records_outlive_geofences_and_formulas_but_not_their_entry() {
+async fn records_outlive_the_course_and_are_retracted_with_their_entry() {
     let scratch = Scratch::with_course().await;
     scratch.store.save_records(records(), ts("2026-06-08T00:00:00Z")).await.unwrap();
     scratch.store.save_results(vec![result()]).await.unwrap();
@@ -47,13 +47,27 @@ async fn records_outlive_geofences_and_formulas_but_not_their_entry() {
     fewer.neutralisations.clear();
     fewer.penalty_formulas.clear();
     fewer.entry_segment_starts.clear();
-    scratch.store.save_course(Arc::new(fewer.clone())).await.unwrap();
-    let count = "SELECT (SELECT count(*) FROM entry_crossings), (SELECT count(*) FROM entry_penalties),
-                        (SELECT count(*) FROM stage_results)";
-    assert_eq!(scratch.rows(count), ["Integer(2) Integer(1) Integer(1)"]);
+    scratch.store.save_course(Arc::new(fewer.clone()), AT).await.unwrap();
+    let count = |which: &str| {
+        scratch.rows(&format!(
+            "SELECT (SELECT count(*) FROM entry_crossings WHERE {which}),
+                    (SELECT count(*) FROM entry_penalties WHERE {which}),
+                    (SELECT count(*) FROM stage_results WHERE {which})"
+        ))
+    };
+    assert_eq!(count("retracted_at IS NULL"), ["Integer(2) Integer(1) Integer(1)"]);
     fewer.entries.remove(0);
     fewer.entry_devices.remove(0);
     fewer.overrides.clear();
-    scratch.store.save_course(Arc::new(fewer)).await.unwrap();
-    assert_eq!(scratch.rows(count), ["Integer(0) Integer(0) Integer(0)"]);
+    let changes = scratch.store.save_course(Arc::new(fewer.clone()), AT).await.unwrap();
+    assert_eq!(changes.retracted, 4);
+    assert_eq!(count("retracted_at IS NOT NULL AND revision = 2"), ["Integer(2) Integer(1) Integer(1)"]);
+    let again = scratch.store.save_course(Arc::new(fewer), AT).await.unwrap();
+    assert_eq!(again.retracted, 0, "once is enough");
+    // The entry comes back, and with it the same rows.
+    scratch.store.save_course(Arc::new(course(1)), AT).await.unwrap();
+    let changes = scratch.store.save_records(records(), AT).await.unwrap();
+    assert_eq!((changes.inserted, changes.revised), (0, 3));
+    assert_eq!(scratch.store.save_results(vec![result()]).await.unwrap().revised, 1);
+    assert_eq!(count("retracted_at IS NULL AND revision = 3"), ["Integer(2) Integer(1) Integer(1)"]);
 }
