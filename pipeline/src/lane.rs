@@ -5,7 +5,7 @@ pub mod geofence;
 pub mod locate;
 pub mod penalty;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use race::course::Course;
@@ -27,6 +27,8 @@ pub struct LaneReport {
     pub late: u64,
     /// Positions for an instant that was just seen.
     pub repeated: u64,
+    /// Entries whose tracks got a position.
+    pub touched: BTreeSet<EntryKey>,
 }
 
 impl LaneReport {
@@ -38,6 +40,7 @@ impl LaneReport {
         self.not_timing += other.not_timing;
         self.late += other.late;
         self.repeated += other.repeated;
+        self.touched.extend(other.touched);
     }
 }
 

@@ -11,7 +11,7 @@ mod lines;
 mod memory;
 mod ndjson;
 
-pub use file::{BatchSize, OpenError, TrackFile};
+pub use file::{BatchSize, OpenError, TrackFile, name_of};
 pub use input::Progress;
 pub use memory::Memory;
 

@@ -1,10 +1,13 @@
 //! Official times, penalties and places from the positions of a field.
 
 mod commands;
+mod course_file;
 mod replay;
 mod store_url;
 mod table;
+mod tell;
 
+use crate::tell::tell;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        tell!("error: {error:#}");
         ExitCode::from(exit::DATA)
     })
 }

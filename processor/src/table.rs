@@ -5,25 +5,26 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle};
 use race::course::Course;
 use race::course::plan::EventPlan;
-use race::judge::EntryEvaluation;
-use race::record::StageResult;
+use race::judge::{EntryEvaluation, EventOutcome};
+use race::record::{StageResult, StageStatus};
 use race::time::Timestamp;
-
-use crate::replay::outcome::Outcome;
 
 /// A rule below the header and blanks between the columns: ten columns have to fit a terminal.
 const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One table a stage, with a line for everything a person should look at.
-pub(crate) fn results(course: &Course, outcome: &Outcome) -> String {
+pub(crate) fn results(course: &Course, outcomes: &[EventOutcome]) -> String {
     let mut text = String::new();
-    let events = course.events.iter().zip(&outcome.evaluations).zip(&outcome.rankings);
-    for ((event, evaluations), rankings) in events {
-        for (n, (stage, ranking)) in event.stages.iter().zip(rankings).enumerate() {
-            let provisional = if ranking.iter().any(|r| r.provisional) { " (provisional)" } else { "" };
-            let _ = writeln!(text, "{} · {}{provisional}", event.row.name, stage.row.name);
-            let _ = writeln!(text, "{}", stage_table(course, event, n, evaluations, ranking));
-            for note in notes(event, n, evaluations, ranking) {
+    for outcome in outcomes {
+        let event = &course.events[outcome.event];
+        for (n, (stage, ranking)) in event.stages.iter().zip(&outcome.rankings).enumerate() {
+            let provisional = if ranking.iter().any(|r| r.provisional) { ", provisional" } else { "" };
+            let day = ranking.iter().filter_map(|r| r.started_at).min();
+            let day =
+                day.map_or_else(String::new, |day| format!(", times in UTC from {:.10}", day.to_string()));
+            let _ = writeln!(text, "{} · {}{provisional}{day}", event.row.name, stage.row.name);
+            let _ = writeln!(text, "{}", stage_table(course, event, n, &outcome.evaluations, ranking));
+            for note in notes(event, n, &outcome.evaluations, ranking) {
                 let _ = writeln!(text, "  {note}");
             }
             text.push('\n');
@@ -51,21 +52,24 @@ fn stage_table(
         let all: usize =
             validated + segments.iter().map(|s| s.missed.len() + s.outstanding.len()).sum::<usize>();
         table.add_row([
-            result.position.map_or_else(|| result.status.as_str().to_owned(), |p| p.to_string()),
+            result.position.map_or_else(String::new, |p| p.to_string()),
             entry.race_number.to_string(),
             class.map_or_else(String::new, |c| c.code.clone()),
             result.started_at.map_or_else(String::new, to_the_second),
             result.finished_at.map_or_else(String::new, to_the_second),
             result.elapsed_ms.map_or_else(String::new, duration),
             if result.penalty_ms == 0 { String::new() } else { short(result.penalty_ms) },
-            result.total_ms.map_or_else(String::new, duration),
+            match (result.status, result.total_ms) {
+                (StageStatus::Finished, Some(total)) => duration(total),
+                (status, _) => status.as_str().to_owned(),
+            },
             result.gap_ms.filter(|&gap| gap > 0).map_or_else(String::new, |gap| format!("+{}", short(gap))),
             if all == 0 { String::new() } else { format!("{validated}/{all}") },
         ]);
     }
     for n in 0..10 {
         if let Some(column) = table.column_mut(n) {
-            column.set_padding((0, 1));
+            column.set_padding((0, 0));
             // Words to the left, numbers to the right.
             let alignment = if n == 2 { CellAlignment::Left } else { CellAlignment::Right };
             column.set_cell_alignment(alignment);
@@ -89,6 +93,9 @@ fn notes(
         let Some(n) = event.entry_number(result.entry_id) else { continue };
         let number = event.entries[n].row.race_number;
         let evaluation = &evaluations[n];
+        if result.status == StageStatus::NotStarted && evaluation.fixes.used > 0 {
+            notes.push(format!("{number}: {} fixes, none of them through the start", evaluation.fixes.used));
+        }
         for segment in &evaluation.stages[stage].segments {
             let crossing = |id: Option<_>| evaluation.crossings.iter().find(|c| Some(c.id) == id);
             let ends = [

@@ -235,3 +235,21 @@ fn one_import_gives_the_same_bytes_and_overwrites_only_when_told() {
     );
     assert_eq!(std::fs::read(&course).unwrap(), once);
 }
+
+#[test]
+fn a_plain_gpx_of_names_alone_is_a_course_of_waypoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("names.gpx");
+    let wpt = |name: &str, lon: f64| format!("<wpt lat=\"6.2\" lon=\"{lon}\"><name>{name}</name></wpt>");
+    let points = [wpt("Start", 30.0), wpt("Mill", 30.01), wpt("Finish", 30.02)].concat();
+    std::fs::write(
+        &path,
+        format!("<gpx xmlns=\"http://www.topografix.com/GPX/1/1\" version=\"1.1\">{points}</gpx>"),
+    )
+    .unwrap();
+    let output = processor(&["import", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let course: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(course["waypoints"].as_array().unwrap().len(), 3);
+    assert_eq!(course["waypoints"][1]["kind"], "WP");
+}

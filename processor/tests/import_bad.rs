@@ -124,3 +124,10 @@ fn a_course_that_would_not_be_valid_is_not_written() {
     let long = "x".repeat(65);
     refused(&good, &["--entry", &format!("5={long}")], 1, "imei: has 65 characters");
 }
+
+#[test]
+fn lines_are_counted_alike_with_carriage_returns() {
+    let rows = format!("{HEADER}1,6.2,-76.1,WPS,0,\n2,99,-76.1,WPM,1,\n");
+    refused(&rows, &[], 1, ":3: ");
+    refused(&rows.replace('\n', "\r\n"), &[], 1, ":3: ");
+}

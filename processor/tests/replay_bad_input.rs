@@ -99,7 +99,7 @@ fn fixes_out_of_order_are_counted_and_judged_in_order() {
     bench.write("d1.csv", csv(&fixes));
     let (got, told, code) = bench.replay(&["d1.csv"]);
     assert_eq!((got, code), (expected, 0));
-    assert!(told.contains("late        "), "{told}");
+    assert!(told.contains("late        160 position(s)"), "{told}");
 }
 
 #[test]
@@ -116,9 +116,34 @@ fn a_course_that_cannot_be_judged_by_is_told_row_by_row() {
     for word in ["waypoints[1]", "tolerance_meters", "geofences[0]", "colour", "entries[2]", "race_number"] {
         assert!(told.contains(word), "{word:?} not in\n{told}");
     }
+    let doubled = support::course().to_string().replacen('{', "{\"events\":[],", 1);
+    bench.write("course.json", doubled);
+    let (_, told, code) = bench.replay(&["d1.csv"]);
+    assert!(code == DATA && told.contains("\"events\" comes twice"), "{told}");
+    let mut course = support::course();
+    course["events"][0]["name"] = "A\u{1b}[31mB".into();
+    bench.write("course.json", course.to_string());
+    let (_, told, code) = bench.replay(&["d1.csv"]);
+    assert!(code == DATA && told.contains("control characters") && !told.contains('\u{1b}'), "{told:?}");
+    bench.write("course.json", format!("\u{feff}{}", support::course()));
+    assert_eq!(bench.replay(&["d1.csv"]).2, 0, "a byte order mark is no harm");
     bench.write("course.json", "{\n  \"events\": [}");
     let (_, told, code) = bench.replay(&["d1.csv"]);
     assert!(code == DATA && told.contains("line 2"), "{told}");
+}
+
+#[test]
+fn geometry_without_a_defined_inside_is_refused() {
+    let bench = Bench::new();
+    bench.write("d1.csv", csv(&drive(20.0)));
+    let mut course = support::course();
+    course["geofences"][1]["geometry"] = serde_json::json!({"type": "Polygon", "coordinates":
+        [[[30.0, 0.1], [30.01, 0.11], [30.01, 0.1], [30.0, 0.11], [30.0, 0.1]]]});
+    course["geofences"][1]["radius_meters"] = serde_json::Value::Null;
+    bench.write("course.json", course.to_string());
+    let (json, told, code) = bench.replay(&["d1.csv"]);
+    assert_eq!((json.as_str(), code), ("", DATA));
+    assert!(told.contains("crosses itself"), "{told}");
 }
 
 #[test]
@@ -143,6 +168,8 @@ fn the_command_line_itself() {
         &["replay", "d1.csv"],
         &["replay", "--course", "course.json", "--store", "oracle:x", "d1.csv"],
         &["replay", "--course", "course.json", "--lanes", "0", "d1.csv"],
+        &["replay", "--course", "course.json", "d1="],
+        &["replay", "--course", "course.json", "=d1.csv"],
         &["fly"],
     ] {
         assert_eq!(bench.run(args).status.code(), Some(USAGE), "{args:?}");

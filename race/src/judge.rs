@@ -16,7 +16,7 @@ use self::crossings::CrossingBook;
 use self::stage::StageEvaluation;
 use crate::course::plan::{EntryPlan, EventPlan};
 use crate::fence::state::Evidence;
-use crate::record::{Crossing, StageStatus};
+use crate::record::{Crossing, StageResult, StageStatus};
 use crate::track::FixCounts;
 use uuid::Uuid;
 
@@ -31,6 +31,17 @@ pub struct EntryEvaluation {
     pub crossings: Vec<Crossing>,
     /// Its stages in order.
     pub stages: Vec<StageEvaluation>,
+}
+
+/// Everything that is true now of one event of a course.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventOutcome {
+    /// Its number in the course.
+    pub event: usize,
+    /// By entry, in order of race number.
+    pub evaluations: Vec<EntryEvaluation>,
+    /// By stage; each in the order of its ranking.
+    pub rankings: Vec<Vec<StageResult>>,
 }
 
 /// Judges one entry by what its track shows.

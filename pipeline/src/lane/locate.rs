@@ -6,6 +6,7 @@ use std::sync::Arc;
 use race::course::Course;
 use race::fence::touch::Movement;
 use race::position::Position;
+use race::time::Timestamp;
 use race::track::Track;
 
 use super::LaneReport;
@@ -25,14 +26,23 @@ pub struct Locate {
 enum Followed {
     /// In order so far.
     Live(Box<Track>),
-    /// Evaluated from storage.
-    Dirty,
+    /// Evaluated from storage; the latest position seen here, if any.
+    Dirty(Option<Timestamp>),
+}
+
+impl Followed {
+    fn latest(&self) -> Option<Timestamp> {
+        match self {
+            Self::Live(track) => track.latest(),
+            Self::Dirty(latest) => *latest,
+        }
+    }
 }
 
 impl Locate {
     /// A stage that follows every entry but the dirty ones.
     pub fn new(course: Arc<Course>, dirty: &[EntryKey]) -> Self {
-        let tracks = dirty.iter().map(|&key| (key, Followed::Dirty)).collect();
+        let tracks = dirty.iter().map(|&key| (key, Followed::Dirty(None))).collect();
         Self { course, tracks, report: LaneReport::default(), moved: Vec::new() }
     }
 
@@ -52,6 +62,9 @@ impl Locate {
         // In order of their numbers, so that the same input gives the same batch.
         let tracks: BTreeMap<EntryKey, Followed> = std::mem::take(&mut self.tracks).into_iter().collect();
         for (entry, followed) in tracks {
+            if followed.latest().is_some() {
+                self.report.touched.insert(entry);
+            }
             let Followed::Live(track) = followed else { continue };
             let counts = track.finish(&mut self.moved);
             self.locate(entry, &mut batch);
@@ -74,16 +87,18 @@ impl Locate {
             let rules = course.events[place.event].track_rules;
             let followed =
                 self.tracks.entry(entry).or_insert_with(|| Followed::Live(Box::new(Track::new(rules))));
-            let Followed::Live(track) = followed else { continue };
-            match track.latest() {
+            match (followed.latest(), followed) {
                 // The first row offered is the one that is stored, so what repeats its instant is no evidence.
-                Some(latest) if latest == position.ts => self.report.repeated += 1,
-                Some(latest) if latest > position.ts => {
+                (Some(latest), _) if latest == position.ts => self.report.repeated += 1,
+                (Some(latest), followed) if latest > position.ts => {
                     self.report.late += 1;
-                    *followed = Followed::Dirty;
-                    batch.dirty.push(entry);
+                    if let Followed::Live(_) = followed {
+                        *followed = Followed::Dirty(Some(latest));
+                        batch.dirty.push(entry);
+                    }
                 }
-                _ => {
+                (_, Followed::Dirty(latest)) => *latest = Some(position.ts),
+                (_, Followed::Live(track)) => {
                     track.push(position, &mut self.moved);
                     self.locate(entry, batch);
                 }

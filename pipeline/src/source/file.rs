@@ -17,7 +17,7 @@ use super::{Records, Source, Step};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// It is not there, may not be read, or is a directory.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}", name_of(path))]
     Read {
         /// As it was given.
         path: PathBuf,
@@ -26,13 +26,19 @@ pub enum OpenError {
         error: std::io::Error,
     },
     /// The device named for it, or the file name in its place, cannot be a device id.
-    #[error("{}: {} is not {DEVICE_ID_ALLOWED}; name the device with DEVICE=FILE", path.display(), excerpt(device.as_bytes()))]
+    #[error("{}: {} is not {DEVICE_ID_ALLOWED}; name the device with DEVICE=FILE", name_of(path), excerpt(device.as_bytes()))]
     Device {
         /// As it was given.
         path: PathBuf,
         /// What was to be the device.
         device: String,
     },
+}
+
+/// The name under which a file's records are told: its path, fit for a terminal.
+pub fn name_of(path: &Path) -> SourceName {
+    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    path.display().to_string().chars().map(printable).collect::<String>().into()
 }
 
 /// When a batch is closed.
@@ -93,7 +99,7 @@ impl TrackFile {
         let path = path.as_ref();
         let read_error = |error| OpenError::Read { path: path.to_owned(), error };
         let (input, progress) = Input::open(path).map_err(read_error)?;
-        let source: SourceName = path.display().to_string().into();
+        let source = name_of(path);
         let (stem, extension) = stem_and_extension(path);
         let form = match extension.as_str() {
             "csv" => Form::Csv,

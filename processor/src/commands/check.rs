@@ -4,12 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use race::course::Problem;
 use race::course::check::{Finding, Severity, check};
-use race::course::{Problem, parse};
 use serde_json::{Value, json};
 
-use crate::exit;
+use crate::{course_file, exit};
 
 /// Report what is wrong or doubtful in a course file.
 ///
@@ -29,13 +28,9 @@ pub(crate) struct CheckArgs {
 /// When the file cannot be read or the report cannot be written.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let path = &args.course;
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let (problems, findings) = match std::str::from_utf8(&bytes) {
-        Ok(text) => match parse(text.trim_start_matches('\u{feff}')) {
-            Ok(tables) => (Vec::new(), check(&tables)),
-            Err(errors) => (errors.0, Vec::new()),
-        },
-        Err(e) => anyhow::bail!("{} is no UTF-8 text: {e}", path.display()),
+    let (problems, findings) = match course_file::read(path)? {
+        Ok(tables) => (Vec::new(), check(&tables)),
+        Err(errors) => (errors.0, Vec::new()),
     };
     let report = Report { problems, findings };
     let mut out = std::io::stdout().lock();

@@ -9,6 +9,7 @@ mod roadbook;
 mod select;
 mod zones;
 
+use crate::tell::tell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         Err(Failure::Data(messages)) => (messages, exit::DATA),
     };
     for message in messages {
-        eprintln!("error: {message}");
+        tell!("error: {message}");
     }
     Ok(ExitCode::from(code))
 }
@@ -59,7 +60,7 @@ fn import(args: &ImportArgs, source: impl BufRead) -> Result<String, Failure> {
     let tables = build::tables(args, &mut roadbook, &stage);
     roadbook.warnings.sort_by_key(|warning| warning.line);
     for SourceProblem { line, message } in &roadbook.warnings {
-        eprintln!("warning: {}:{line}: {message}", path.display());
+        tell!("warning: {}:{line}: {message}", path.display());
     }
     let text = serde_json::to_string_pretty(&tables).map_err(|e| Failure::Data(vec![e.to_string()]))? + "\n";
     // What was written has to be readable, so the text itself is what gets checked.
@@ -69,7 +70,7 @@ fn import(args: &ImportArgs, source: impl BufRead) -> Result<String, Failure> {
         Failure::Data(messages)
     })?;
     let cancelled = tables.waypoints.iter().filter(|w| w.cancelled).count();
-    eprintln!(
+    tell!(
         "{} waypoints ({cancelled} of them cancelled), {} speed limit zones, {} neutralisations, {} entries",
         tables.waypoints.len(),
         tables.speed_limit_zones.len(),
@@ -108,7 +109,7 @@ fn write(args: &ImportArgs, text: &str) -> anyhow::Result<ExitCode> {
     let opened = if args.force { File::create(path) } else { File::create_new(path) };
     match opened {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            eprintln!("error: {} exists; --force overwrites it", path.display());
+            tell!("error: {} exists; --force overwrites it", path.display());
             Ok(ExitCode::from(exit::USAGE))
         }
         other => {

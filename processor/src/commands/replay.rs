@@ -1,29 +1,31 @@
 //! `processor replay`: recorded tracks in, an official result out.
 
+use crate::tell::tell;
+use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::Args;
-use pipeline::source::{BatchSize, TrackFile};
 use pipeline::topology;
 use pipeline::write::WriteLimits;
+use race::course::check::{Severity, check};
 use race::course::plan::not_judged;
-use race::course::{Course, CourseErrors};
+use race::course::{Course, CourseErrors, Problem, Tables};
 use race::judge::document::Document;
 use race::time::Timestamp;
-use storage::Store as _;
 use storage::sqlite::SqliteStore;
+use storage::{Changes, Store as _};
 
 use crate::replay::outcome::{self, Outcome};
-use crate::replay::progress::Playlist;
+use crate::replay::playlist::{Playlist, TrackArgument};
 use crate::replay::sink::StoreSink;
 use crate::replay::summary;
 use crate::store_url::StoreUrl;
-use crate::{exit, table};
+use crate::{course_file, exit, table};
+use uuid::Uuid;
 
 /// Time recorded tracks by a course: print the result and keep everything in a store
 ///
@@ -57,7 +59,7 @@ pub(crate) struct ReplayArgs {
     /// Tracks, with the device they are of; a bare TRACK is of the device that its file is named after, or, in
     /// NDJSON, that each record names
     #[arg(required = true, value_name = "DEVICE=TRACK")]
-    tracks: Vec<String>,
+    tracks: Vec<TrackArgument>,
 }
 
 /// How long the first row of a transaction waits for others.
@@ -65,40 +67,45 @@ const WRITE_AGE: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let received_at = now();
-    let text = std::fs::read_to_string(&args.course)
-        .with_context(|| format!("cannot read course {}", args.course.display()))?;
-    let tables = race::course::parse(&text).and_then(|tables| match not_judged(&tables) {
-        problems if problems.is_empty() => Ok(tables),
-        problems => Err(CourseErrors(problems)),
-    });
-    let tables = match tables {
+    let tables = match course_file::read(&args.course)?.and_then(judgeable) {
         Ok(tables) => Arc::new(tables),
-        Err(CourseErrors(problems)) => {
-            for problem in &problems {
-                eprintln!("error: {}: {problem}", args.course.display());
+        Err(errors) => {
+            for line in course_file::lines(&args.course, &errors) {
+                tell!("{line}");
             }
-            eprintln!("{} problem(s) in {}; nothing was replayed", problems.len(), args.course.display());
+            tell!("{} problem(s) in {}; nothing was replayed", errors.0.len(), args.course.display());
             return Ok(ExitCode::from(exit::DATA));
         }
     };
-    let course = Arc::new(Course::new(Arc::clone(&tables)));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
     runtime.block_on(async {
         let StoreUrl::Sqlite(path) = &args.store;
         let store = SqliteStore::open(path)?;
-        store.save_course(Arc::clone(&tables)).await?;
-        replay(args, &course, store, received_at).await
+        let changes = store.save_course(Arc::clone(&tables), received_at).await?;
+        // All events that are stored: their entries may have carried the same trackers.
+        let course = Arc::new(Course::new(Arc::new(store.load_course().await?)));
+        replay(args, &course, &tables, store, received_at, changes).await
     })
+}
+
+/// Refuses what would be judged wrongly: geometry without a defined inside, decisions that are not applied.
+fn judgeable(tables: Tables) -> Result<Tables, CourseErrors> {
+    let findings = check(&tables).into_iter().filter(|finding| finding.severity == Severity::Error);
+    let mut problems: Vec<Problem> =
+        findings.map(|finding| Problem::of_document(finding.to_string())).collect();
+    problems.extend(not_judged(&tables));
+    if problems.is_empty() { Ok(tables) } else { Err(CourseErrors(problems)) }
 }
 
 async fn replay(
     args: &ReplayArgs,
     course: &Arc<Course>,
+    asked: &Tables,
     store: SqliteStore,
     received_at: Timestamp,
+    mut changes: Changes,
 ) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let (tracks, unreadable) = open(args);
     let config = topology::Config {
         lanes: usize::from(args.lanes),
         write: WriteLimits { rows: args.write_rows as usize, age: WRITE_AGE },
@@ -106,68 +113,38 @@ async fn replay(
         dirty: outcome::stored_entries(course, &store).await?,
     };
     let mut sink = StoreSink::new(store.clone(), received_at);
-    let report = topology::run(Playlist::new(tracks), course, &config, &mut sink).await?;
+    let report = topology::run(
+        Playlist::new(args.tracks.clone(), args.batch_records as usize),
+        course,
+        &config,
+        &mut sink,
+    )
+    .await?;
     let written = begun.elapsed();
-    let outcome = Outcome::of(course, &store, sink.take_evaluations()).await?;
-    let changes = outcome.save(&store, received_at).await?;
+    let asked: BTreeSet<Uuid> = asked.events.iter().map(|event| event.id).collect();
+    let outcome = Outcome::of(course, &store, sink.take_evaluations(), |event| {
+        asked.contains(&course.events[event].row.id)
+            || report.lanes.touched.iter().any(|(touched, _)| *touched == event)
+    })
+    .await?;
+    changes += outcome.save(&store, received_at).await?;
+    let shown = outcome.only(|event| asked.contains(&course.events[event].row.id));
 
     let mut out = std::io::stdout().lock();
     if args.json {
-        let document = Document::new(course, &outcome.evaluations, &outcome.rankings);
-        out.write_all(document.to_json()?.as_bytes())?;
+        out.write_all(Document::new(course, &shown).to_json()?.as_bytes())?;
     } else {
-        write!(out, "{}", table::results(course, &outcome))?;
+        write!(out, "{}", table::results(course, &shown))?;
     }
     out.flush()?;
     if !args.quiet {
-        eprint!("{}", summary::text(&report, &sink, changes, written, begun.elapsed(), course));
+        tell!("{}", summary::text(&report, &sink, changes, written, begun.elapsed(), course).trim_end());
     }
-    let failed = unreadable > 0 || report.committed.rejects > 0;
+    let failed = report.committed.rejects > 0;
     Ok(if failed { ExitCode::from(exit::DATA) } else { ExitCode::SUCCESS })
-}
-
-/// The tracks that could be opened, and how many could not.
-fn open(args: &ReplayArgs) -> (Vec<TrackFile>, usize) {
-    let size = BatchSize { records: args.batch_records as usize, ..BatchSize::default() };
-    let mut unreadable = 0;
-    let opened = args.tracks.iter().filter_map(|track| {
-        let (device, path) = device_and_path(track);
-        TrackFile::open_with(path, device, size)
-            .map_err(|error| {
-                eprintln!("error: {error}");
-                unreadable += 1;
-            })
-            .ok()
-    });
-    (opened.collect(), unreadable)
-}
-
-/// `DEVICE=TRACK`, or a bare track, also one with `=` in its path.
-fn device_and_path(track: &str) -> (Option<&str>, &Path) {
-    match track.split_once('=') {
-        Some((device, path))
-            if !device.is_empty() && !device.contains(['/', '\\']) && !Path::new(track).exists() =>
-        {
-            (Some(device), Path::new(path))
-        }
-        _ => (None, Path::new(track)),
-    }
 }
 
 /// The one place where a replay reads the clock: to refuse fixes from the future, and to say when rows came.
 fn now() -> Timestamp {
     Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_is_what_stands_before_the_equals_sign() {
-        assert_eq!(device_and_path("5=a/b.csv"), (Some("5"), Path::new("a/b.csv")));
-        assert_eq!(device_and_path("b.csv"), (None, Path::new("b.csv")));
-        assert_eq!(device_and_path("./a=b.csv"), (None, Path::new("./a=b.csv")));
-        assert_eq!(device_and_path("5=a=b.csv"), (Some("5"), Path::new("a=b.csv")));
-    }
 }

@@ -7,23 +7,14 @@ use race::course::Course;
 use race::course::plan::{EntryPlan, EventPlan};
 use race::fence::state::FenceState;
 use race::fence::touch::Movement;
-use race::judge::{self, EntryEvaluation, ranking};
+use race::judge::{self, EntryEvaluation, EventOutcome, ranking};
 use race::position::DeviceId;
-use race::record::StageResult;
 use race::time::Timestamp;
 use race::track::Track;
 use storage::{Changes, EntryRecords, Store, StoreError};
 
 /// Positions of one read: large enough that the query costs nothing a row, small enough to keep memory flat.
 const PAGE_ROWS: usize = 20_000;
-
-/// What is true now, by the course's events.
-pub(crate) struct Outcome {
-    /// By event, then by entry in order of race number.
-    pub(crate) evaluations: Vec<Vec<EntryEvaluation>>,
-    /// By event, then by stage; each in the order of its ranking.
-    pub(crate) rankings: Vec<Vec<Vec<StageResult>>>,
-}
 
 /// The entries of which positions are stored already: the input alone does not tell their track.
 pub(crate) async fn stored_entries(course: &Course, store: &impl Store) -> Result<Vec<EntryKey>, StoreError> {
@@ -37,15 +28,20 @@ pub(crate) async fn stored_entries(course: &Course, store: &impl Store) -> Resul
     Ok(touched.map(|(key, _)| key).collect())
 }
 
+/// What is true now of some of the course's events.
+pub(crate) struct Outcome(Vec<EventOutcome>);
+
 impl Outcome {
-    /// Takes what the lanes judged in order, judges everybody else from the store, and ranks.
+    /// Takes what the lanes judged in order, judges everybody else from the store, and ranks; only for events, by
+    /// their number in the course, that are asked for.
     pub(crate) async fn of(
         course: &Course,
         store: &impl Store,
         mut judged: BTreeMap<EntryKey, EntryEvaluation>,
+        is_asked: impl Fn(usize) -> bool,
     ) -> Result<Self, StoreError> {
-        let mut outcome = Self { evaluations: Vec::new(), rankings: Vec::new() };
-        for (e, event) in course.events.iter().enumerate() {
+        let mut outcomes = Vec::new();
+        for (e, event) in course.events.iter().enumerate().filter(|(e, _)| is_asked(*e)) {
             let mut evaluations = Vec::with_capacity(event.entries.len());
             for (n, entry) in event.entries.iter().enumerate() {
                 evaluations.push(match judged.remove(&(e, n)) {
@@ -53,17 +49,21 @@ impl Outcome {
                     None => judge_stored(event, entry, store).await?,
                 });
             }
-            let rankings = (0..event.stages.len()).map(|s| ranking::rank(event, s, &evaluations));
-            outcome.rankings.push(rankings.collect());
-            outcome.evaluations.push(evaluations);
+            let rankings = (0..event.stages.len()).map(|s| ranking::rank(event, s, &evaluations)).collect();
+            outcomes.push(EventOutcome { event: e, evaluations, rankings });
         }
-        Ok(outcome)
+        Ok(Self(outcomes))
+    }
+
+    /// Those of some events.
+    pub(crate) fn only(self, is_asked: impl Fn(usize) -> bool) -> Vec<EventOutcome> {
+        self.0.into_iter().filter(|outcome| is_asked(outcome.event)).collect()
     }
 
     /// Makes the store's records equal to the outcome.
     pub(crate) async fn save(&self, store: &impl Store, at: Timestamp) -> Result<Changes, StoreError> {
         let mut changes = Changes::default();
-        for evaluation in self.evaluations.iter().flatten() {
+        for evaluation in self.0.iter().flat_map(|event| &event.evaluations) {
             let penalties = evaluation.stages.iter().flat_map(|stage| stage.penalties.clone());
             let records = EntryRecords {
                 entry_id: evaluation.entry_id,
@@ -72,8 +72,8 @@ impl Outcome {
             };
             changes += store.save_records(records, at).await?;
         }
-        let results: Vec<StageResult> = self.rankings.iter().flatten().flatten().cloned().collect();
-        changes += store.save_results(results).await?;
+        let results = self.0.iter().flat_map(|event| event.rankings.iter().flatten().cloned());
+        changes += store.save_results(results.collect()).await?;
         Ok(changes)
     }
 }

@@ -1,5 +1,6 @@
 //! The store as the pipeline's sink: positions in one transaction a batch, refusals to stderr.
 
+use crate::tell::tell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -58,9 +59,9 @@ impl<S: Store> StoreSink<S> {
         let told = self.rejects.entry(SourceName::clone(&reject.source)).or_default();
         *told += 1;
         if *told <= REJECTS_TOLD {
-            eprintln!("error: {reject}");
+            tell!("error: {reject}");
         } else if *told == REJECTS_TOLD + 1 {
-            eprintln!("error: {}: more is refused; counted, not told", reject.source);
+            tell!("error: {}: more is refused; counted, not told", reject.source);
         }
     }
 }

@@ -75,7 +75,7 @@ pub(crate) fn text<S: Store>(
     let process =
         peak_memory_bytes().map_or_else(String::new, |b| format!("; the process {:.0} MiB", mebibytes(b)));
     lines.push(format!(
-        "memory      at most {:.1} MiB between reading and commit{process}",
+        "memory      at most {:.2} MiB between reading and commit{process}",
         mebibytes(report.peak_in_flight_bytes)
     ));
     lines.into_iter().fold(String::new(), |mut text, line| {

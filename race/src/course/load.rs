@@ -24,6 +24,13 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// A problem of the document as a whole.
+    pub fn of_document(message: String) -> Self {
+        Self { table: "", row: 0, name: String::new(), field: String::new(), message }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.table.is_empty() {
@@ -65,9 +72,11 @@ impl fmt::Display for CourseErrors {
 /// malformed values, and whatever [`validate::tables`] finds.
 pub fn parse(text: &str) -> Result<Tables, CourseErrors> {
     let Strict(document) = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-        .map_err(|e| CourseErrors(vec![document_problem(format!("no valid JSON: {e}"))]))?;
+        .map_err(|e| CourseErrors(vec![Problem::of_document(format!("no valid JSON: {e}"))]))?;
     let Value::Object(mut document) = document else {
-        return Err(CourseErrors(vec![document_problem("a course is a JSON object of tables".to_owned())]));
+        return Err(CourseErrors(vec![Problem::of_document(
+            "a course is a JSON object of tables".to_owned(),
+        )]));
     };
     let mut problems = Vec::new();
     let mut tables = Tables::default();
@@ -94,7 +103,8 @@ pub fn parse(text: &str) -> Result<Tables, CourseErrors> {
         overrides
     );
     for key in document.keys() {
-        problems.push(document_problem(format!("unknown table {key:?}; a course has {}", TABLES.join(", "))));
+        problems
+            .push(Problem::of_document(format!("unknown table {key:?}; a course has {}", TABLES.join(", "))));
     }
     if problems.is_empty() {
         validate::tables(&tables, &mut problems);
@@ -107,10 +117,6 @@ pub fn parse(text: &str) -> Result<Tables, CourseErrors> {
     }
 }
 
-fn document_problem(message: String) -> Problem {
-    Problem { table: "", row: 0, name: String::new(), field: String::new(), message }
-}
-
 fn read_table<T: DeserializeOwned>(
     table: &'static str,
     document: &mut Map<String, Value>,
@@ -120,8 +126,10 @@ fn read_table<T: DeserializeOwned>(
         None | Some(Value::Null) => return Vec::new(),
         Some(Value::Array(rows)) => rows,
         Some(other) => {
-            problems
-                .push(document_problem(format!("{table} is an array of rows, found {}", kind_of(&other))));
+            problems.push(Problem::of_document(format!(
+                "{table} is an array of rows, found {}",
+                kind_of(&other)
+            )));
             return Vec::new();
         }
     };

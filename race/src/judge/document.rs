@@ -4,8 +4,8 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::EntryEvaluation;
 use super::stage::{SegmentEvaluation, StageEvaluation};
+use super::{EntryEvaluation, EventOutcome};
 use crate::course::plan::{Course, EventPlan, StagePlan};
 use crate::record::{Crossing, Penalty, StageResult, StageStatus};
 use crate::time::Timestamp;
@@ -89,20 +89,12 @@ struct CrossingDocument<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Puts evaluations and rankings together. Both are by the course's events; evaluations then by entry, and
-    /// rankings by stage.
-    pub fn new(
-        course: &'a Course,
-        evaluations: &'a [Vec<EntryEvaluation>],
-        rankings: &'a [Vec<Vec<StageResult>>],
-    ) -> Self {
-        let events = course.events.iter().zip(evaluations).zip(rankings);
-        Self {
-            format: FORMAT,
-            events: events
-                .map(|((event, entries), stages)| event_document(course, event, entries, stages))
-                .collect(),
-        }
+    /// Puts the outcomes of some of the course's events together.
+    pub fn new(course: &'a Course, outcomes: &'a [EventOutcome]) -> Self {
+        let events = outcomes.iter().map(|outcome| {
+            event_document(course, &course.events[outcome.event], &outcome.evaluations, &outcome.rankings)
+        });
+        Self { format: FORMAT, events: events.collect() }
     }
 
     /// The document as text, ending in a newline.

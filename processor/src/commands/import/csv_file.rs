@@ -1,6 +1,6 @@
 //! Roadbooks as CSV: number, latitude, longitude, kind, roadbook_km, limit_kmh.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 
 use csv::StringRecord;
 
@@ -8,12 +8,17 @@ use super::roadbook::{Point, Roadbook, SourceProblem, number_in, numbers_used_tw
 
 const COLUMNS: [&str; 6] = ["number", "latitude", "longitude", "kind", "roadbook_km", "limit_kmh"];
 
+/// A roadbook has some hundred points; what is larger is another file.
+const MAX_ROADBOOK_BYTES: u64 = 64 << 20;
+
 /// Reads a CSV roadbook; columns in any order, others are not used.
 ///
 /// # Errors
 /// Every cell that cannot be used, with its line.
 pub(super) fn read(source: impl BufRead) -> Result<Roadbook, Vec<SourceProblem>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(source);
+    let text = lines_as_one_reads_them(source).map_err(|message| vec![SourceProblem { line: 1, message }])?;
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_slice());
     let header = reader.headers().map_err(|e| vec![problem_of(&e, 1)])?.clone();
     let mut roadbook = Roadbook::default();
     let columns =
@@ -47,6 +52,25 @@ pub(super) fn read(source: impl BufRead) -> Result<Roadbook, Vec<SourceProblem>>
         problems.push(SourceProblem { line: 1, message: "the file has a header and no rows".to_owned() });
     }
     if problems.is_empty() { Ok(roadbook) } else { Err(problems) }
+}
+
+/// The text with bare newlines: a reader that meets a carriage return first names the line before.
+fn lines_as_one_reads_them(source: impl BufRead) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    source.take(MAX_ROADBOOK_BYTES + 1).read_to_end(&mut text).map_err(|e| e.to_string())?;
+    if text.len() as u64 > MAX_ROADBOOK_BYTES {
+        return Err(format!("is larger than {MAX_ROADBOOK_BYTES} bytes, which no roadbook is"));
+    }
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) {
+        return Err("is UTF-16; save it as UTF-8".to_owned());
+    }
+    let mut unix = Vec::with_capacity(text.len());
+    for (n, &byte) in text.iter().enumerate() {
+        if byte != b'\r' || text.get(n + 1) != Some(&b'\n') {
+            unix.push(byte);
+        }
+    }
+    Ok(unix)
 }
 
 /// Where each of [`COLUMNS`] is.

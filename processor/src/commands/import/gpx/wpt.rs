@@ -126,6 +126,12 @@ pub(super) fn roadbook(
         }
         wpt.warn(number, &mut roadbook);
     }
+    // Most tools write names alone: in a file that tells no kinds every point is a waypoint.
+    if !is_openrally && roadbook.points.iter().all(|point| point.kind.is_empty()) {
+        for point in &mut roadbook.points {
+            "WP".clone_into(&mut point.kind);
+        }
+    }
     problems.extend(numbers_used_twice(&roadbook.points));
     if problems.is_empty() { Ok(roadbook) } else { Err(problems) }
 }
