@@ -143,7 +143,7 @@ fn geometry_without_a_defined_inside_is_refused() {
     bench.write("course.json", course.to_string());
     let (json, told, code) = bench.replay(&["d1.csv"]);
     assert_eq!((json.as_str(), code), ("", DATA));
-    assert!(told.contains("crosses itself"), "{told}");
+    assert!(told.contains("ring-crosses-itself") && told.contains("geofences[1]"), "{told}");
 }
 
 #[test]
