@@ -44,7 +44,11 @@ pub fn along(a: Ecef, b: Ecef, t: f64) -> Ecef {
 
 /// How far, in metres, a chord of this length dips below the ground at its middle.
 pub fn sag_m(chord_m: f64) -> f64 {
-    chord_m * chord_m / (8.0 * MIN_CURVATURE_M)
+    let half = chord_m / 2.0;
+    if half >= MIN_CURVATURE_M {
+        return MIN_CURVATURE_M;
+    }
+    MIN_CURVATURE_M - (MIN_CURVATURE_M * MIN_CURVATURE_M - half * half).sqrt()
 }
 
 /// The plane that touches the ellipsoid at a feature: metres east and north of its origin.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use self::crossings::CrossingBook;
 use self::stage::StageEvaluation;
 use crate::course::plan::{EntryPlan, EventPlan};
+use crate::course::tables::Truncation;
 use crate::fence::state::Evidence;
 use crate::record::{Crossing, StageResult, StageStatus};
 use crate::track::FixCounts;
@@ -49,13 +50,17 @@ pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: F
     let book = CrossingBook::new(event, entry, evidence);
     let mut stages: Vec<StageEvaluation> = Vec::with_capacity(event.stages.len());
     let mut views = Vec::with_capacity(event.stages.len());
+    let unit_ms = match event.row.truncation {
+        Truncation::Millisecond => 1,
+        Truncation::Second => 1_000,
+    };
     let mut cursor = None;
     for plan in &event.stages {
-        views.push(segments::view(plan, entry, evidence, &book, &mut cursor));
+        views.push(segments::view(plan, entry, evidence, &book, unit_ms, &mut cursor));
     }
     for n in 0..views.len() {
         let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);
-        stages.push(stage::evaluate(event, entry, &views, n, excluded_before));
+        stages.push(stage::evaluate(event, entry, &views, n, unit_ms, excluded_before));
     }
     EntryEvaluation { entry_id: entry.row.id, fixes, crossings: book.into_rows(), stages }
 }

@@ -154,6 +154,8 @@ proptest! {
         shape in prop_oneof![(20.0f64..400.0).prop_map(Shape::Circle), star()],
         track in track(),
     ) {
+        // Within rounding of a fix the boundary is at the fix, which a float oracle cannot know.
+        prop_assume!(!has_fix_at_edge(&shape, &track));
         // Without hysteresis every crossing of the boundary is a crossing.
         let events = events(&shape, Ground::EQUATOR, 0.0, &track);
         let found = changes(&shape, &track);
@@ -178,6 +180,7 @@ proptest! {
     ) {
         let (x, y) = (half * angle.cos(), half * angle.sin());
         let shape = Shape::Gate([-x, -y], [x, y]);
+        prop_assume!(!has_fix_at_edge(&shape, &track));
         let events = events(&shape, Ground::EQUATOR, 0.0, &track);
         let position = |seconds: f64| {
             let after = track.iter().position(|(t, _)| *t >= seconds).unwrap_or(1).max(1);
@@ -222,29 +225,33 @@ proptest! {
     }
 }
 
+/// Whether a fix is within a centimetre of the boundary, or of the line through a gate.
+fn has_fix_at_edge(shape: &Shape, track: &[(f64, [f64; 2])]) -> bool {
+    track.iter().any(|(_, p)| cm(distance(shape, *p).min(off_line(shape, *p))) <= 1)
+}
+
+fn distance(shape: &Shape, p: [f64; 2]) -> f64 {
+    let to = |a: [f64; 2], b: [f64; 2]| race::fence::line::distance_to_piece(p, a, b);
+    match shape {
+        Shape::Circle(radius) => (p[0].hypot(p[1]) - radius).abs(),
+        Shape::Gate(a, b) => to(*a, *b),
+        Shape::Polygon(ring) => {
+            (0..ring.len()).map(|i| to(ring[i], ring[(i + 1) % ring.len()])).fold(f64::INFINITY, f64::min)
+        }
+    }
+}
+
+fn off_line(shape: &Shape, p: [f64; 2]) -> f64 {
+    let Shape::Gate(a, b) = shape else { return f64::INFINITY };
+    let (ux, uy) = (b[0] - a[0], b[1] - a[1]);
+    ((p[0] - a[0]) * uy - (p[1] - a[1]) * ux).abs() / ux.hypot(uy)
+}
+
 /// Whether the track comes within 2 cm of the boundary, or of the hysteresis around it, without clearly crossing.
 fn is_close_call(shape: &Shape, hysteresis: f64, track: &[(f64, [f64; 2])]) -> bool {
-    let pieces: Vec<([f64; 2], [f64; 2])> = match shape {
-        Shape::Circle(_) => vec![],
-        Shape::Polygon(ring) => (0..ring.len()).map(|i| (ring[i], ring[(i + 1) % ring.len()])).collect(),
-        Shape::Gate(a, b) => vec![(*a, *b)],
-    };
-    let distance = |p: [f64; 2]| match shape {
-        Shape::Circle(radius) => (p[0].hypot(p[1]) - radius).abs(),
-        _ => pieces
-            .iter()
-            .map(|(a, b)| race::fence::line::distance_to_piece(p, *a, *b))
-            .fold(f64::INFINITY, f64::min),
-    };
+    let distance = |p: [f64; 2]| distance(shape, p);
     let is_close = |d: f64| cm((d - hysteresis).abs()) <= 2 || cm(d) <= 2;
-    let off_line = |p: [f64; 2]| match shape {
-        Shape::Gate(a, b) => {
-            let (ux, uy) = (b[0] - a[0], b[1] - a[1]);
-            ((p[0] - a[0]) * uy - (p[1] - a[1]) * ux).abs() / ux.hypot(uy)
-        }
-        _ => f64::INFINITY,
-    };
-    track.iter().any(|(_, p)| is_close(distance(*p)) || cm(off_line(*p)) <= 2)
+    track.iter().any(|(_, p)| is_close(distance(*p)) || cm(off_line(shape, *p)) <= 2)
         || track.windows(2).any(|pair| {
             let (p0, p1) = (pair[0].1, pair[1].1);
             let samples = ((p1[0] - p0[0]).hypot(p1[1] - p0[1]) / 0.25).ceil().max(1.0);

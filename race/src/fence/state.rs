@@ -113,8 +113,8 @@ impl FenceState {
                     }
                 }
                 (Role::Waypoint(id), FeatureState::Area(state)) => {
-                    let visits = state.episodes.iter().map(visit);
-                    let visits: Vec<Visit> = visits.filter(|v| feature.holds_at(v.from)).collect();
+                    // Whether the waypoint's row holds is judged at the start of the segment, not at the visit.
+                    let visits: Vec<Visit> = state.episodes.iter().map(visit).collect();
                     if !visits.is_empty() {
                         evidence.visits.insert(id, visits);
                     }

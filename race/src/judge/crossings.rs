@@ -53,9 +53,12 @@ impl CrossingBook {
         Self { by_geofence: by_geofence.collect() }
     }
 
-    /// Whether a crossing of a geofence waits for a person, so that what rests on it is provisional.
-    pub fn has_proposed(&self, geofence: Option<Uuid>) -> bool {
-        self.at(geofence).iter().any(|noted| noted.row.status == CrossingStatus::Proposed)
+    /// When a geofence was crossed, in a direction that may count, by crossings that wait for a person.
+    pub fn proposed(&self, geofence: Option<Uuid>) -> impl Iterator<Item = Timestamp> {
+        let waits = |noted: &&Noted| {
+            noted.row.status == CrossingStatus::Proposed && noted.row.direction != Direction::Reverse
+        };
+        self.at(geofence).iter().filter(waits).map(|noted| noted.row.ts)
     }
 
     /// The crossings of a geofence in these directions that count, with the instant of their first touch.

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::crossings::{CrossingBook, Mark};
-use super::waypoints::{self, WaypointOutcome};
+use super::waypoints::{self, WaypointOutcome, Window};
+use crate::course::feature::holds_at;
 use crate::course::plan::{EntryPlan, SegmentPlan, StagePlan};
 use crate::course::tables::{Neutralisation, SegmentType, StartEdge, StartMode, StartPick};
 use crate::fence::state::Evidence;
@@ -63,19 +64,37 @@ pub struct NeutralisationOutcome<'a> {
     pub needs_review: bool,
 }
 
-/// Matches a stage. `cursor` is the finish of the segment before, and becomes that of this stage's last.
+/// How far along the track the segments so far reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    at: Timestamp,
+    /// It is a finish, which may be the next start at once; an unfinished segment's start may not serve again.
+    is_finish: bool,
+}
+
+impl Cursor {
+    fn admits(self, at: Timestamp) -> bool {
+        at > self.at || (self.is_finish && at == self.at)
+    }
+}
+
+/// Matches a stage. `cursor` is how far the segments before reach, and becomes how far this stage's do. `unit_ms` is
+/// what instants are truncated to before they are subtracted.
 pub fn view<'a>(
     plan: &'a StagePlan,
     entry: &EntryPlan,
     evidence: &Evidence,
     book: &CrossingBook,
-    cursor: &mut Option<Timestamp>,
+    unit_ms: i64,
+    cursor: &mut Option<Cursor>,
 ) -> StageView<'a> {
     let closed_at = plan.row.closed_at;
     let segments = plan.segments.iter().map(|segment| {
-        let matched = Matching { segment, closed_at, after: *cursor, entry: entry.row.id, evidence, book };
+        let matched =
+            Matching { segment, closed_at, after: *cursor, entry: entry.row.id, evidence, book, unit_ms };
         let view = matched.view();
-        *cursor = view.finish.map(|f| f.at).or(view.start.map(|s| s.at)).or(*cursor);
+        let reached = |mark: Option<Mark>, is_finish| mark.map(|m| Cursor { at: m.at, is_finish });
+        *cursor = reached(view.finish, true).or(reached(view.start, false)).or(*cursor);
         view
     });
     StageView { plan, segments: segments.collect() }
@@ -84,10 +103,11 @@ pub fn view<'a>(
 struct Matching<'a, 'b> {
     segment: &'a SegmentPlan,
     closed_at: Option<Timestamp>,
-    after: Option<Timestamp>,
+    after: Option<Cursor>,
     entry: Uuid,
     evidence: &'b Evidence,
     book: &'b CrossingBook,
+    unit_ms: i64,
 }
 
 impl<'a> Matching<'a, '_> {
@@ -102,7 +122,7 @@ impl<'a> Matching<'a, '_> {
         let passages = match row.kind {
             SegmentType::SpecialStage => start.map(|s| self.passages(s.at, wanted)).unwrap_or_default(),
             SegmentType::Liaison => {
-                let from = start.map(|s| s.at).or(self.after);
+                let from = start.map(|s| s.at).or(self.after.map(|c| c.at));
                 self.book
                     .firsts(row.exit_geofence_id, ENTER)
                     .find(|mark| from.is_none_or(|from| mark.at > from) && self.is_open(mark.at))
@@ -116,8 +136,15 @@ impl<'a> Matching<'a, '_> {
         let finish = if reached >= wanted { passages.last().copied() } else { None };
         let neutralised = start.map(|s| self.neutralised(s.at, finish)).unwrap_or_default();
         let until = finish.map(|f| f.at).or(self.closed_at);
-        let waypoints =
-            waypoints::outcomes(self.segment, start.as_ref(), finish.as_ref(), until, self.evidence);
+        let from = match row.kind {
+            // Nobody starts a liaison without an entry geofence: it begins where the segment before it ended.
+            SegmentType::Liaison => Some(
+                start.map(|s| s.at).or(self.after.map(|c| c.at)).unwrap_or(Timestamp::from_micros(i64::MIN)),
+            ),
+            SegmentType::SpecialStage | SegmentType::ParcFerme => start.map(|s| s.at),
+        };
+        let window = Window { from, until, entry: self.entry_crossing(start), exit: finish };
+        let waypoints = waypoints::outcomes(self.segment, &window, self.closed_at, self.evidence);
         SegmentView {
             plan: self.segment,
             start,
@@ -127,8 +154,7 @@ impl<'a> Matching<'a, '_> {
             decided: finish.is_some() || self.closed_at.is_some(),
             waypoints,
             neutralised,
-            awaits_confirmation: self.book.has_proposed(row.entry_geofence_id)
-                || self.book.has_proposed(row.exit_geofence_id),
+            awaits_confirmation: self.awaits_confirmation(until),
         }
     }
 
@@ -138,7 +164,30 @@ impl<'a> Matching<'a, '_> {
     }
 
     fn is_candidate(&self, mark: &Mark) -> bool {
-        self.after.is_none_or(|after| mark.at >= after) && self.is_open(mark.at)
+        self.after.is_none_or(|after| after.admits(mark.at)) && self.is_open(mark.at)
+    }
+
+    /// Whether a crossing of one of the segment's geofences, in its time, waits for a person.
+    fn awaits_confirmation(&self, until: Option<Timestamp>) -> bool {
+        let row = &self.segment.row;
+        let neutralised =
+            self.segment.neutralisations.iter().flat_map(|n| [n.entry_geofence_id, n.exit_geofence_id]);
+        let mut geofences = neutralised.map(Some).chain([row.entry_geofence_id, row.exit_geofence_id]);
+        geofences.any(|geofence| {
+            self.book.proposed(geofence).any(|at| {
+                self.after.is_none_or(|after| after.admits(at)) && until.is_none_or(|until| at <= until)
+            })
+        })
+    }
+
+    /// The crossing that shows that the vehicle was in the entry geofence: the start itself, or for a start by the
+    /// clock the first time it left.
+    fn entry_crossing(&self, start: Option<Mark>) -> Option<Mark> {
+        let start = start?;
+        if start.crossing_id.is_some() {
+            return Some(start);
+        }
+        self.first(self.book.lasts(self.segment.row.entry_geofence_id, EXIT))
     }
 
     fn first(&self, mut marks: impl Iterator<Item = Mark>) -> Option<Mark> {
@@ -150,14 +199,16 @@ impl<'a> Matching<'a, '_> {
         if self.segment.row.entry_geofence_id.is_some() {
             return self.first(self.book.lasts(self.segment.row.entry_geofence_id, EXIT));
         }
-        self.after.map(|at| Mark { at, crossing_id: None, needs_review: false })
+        let after = self.after.filter(|after| after.is_finish)?;
+        Some(Mark { at: after.at, crossing_id: None, needs_review: false })
     }
 
     fn special_stage_start(&self) -> Option<Mark> {
         let row = &self.segment.row;
         if row.start_mode == StartMode::Standing {
             let at = self.segment.starts.get(&self.entry)?.target_at?.to_ms();
-            return self.is_open(at).then_some(Mark { at, crossing_id: None, needs_review: false });
+            let started = self.is_open(at) && self.took_part(at);
+            return started.then_some(Mark { at, crossing_id: None, needs_review: false });
         }
         let edge = match row.start_edge {
             StartEdge::Exit => EXIT,
@@ -169,11 +220,25 @@ impl<'a> Matching<'a, '_> {
         if row.start_pick == StartPick::First {
             return Some(first);
         }
-        // The last start before the course was really begun: before its first waypoint, or, where there is none
-        // or none was visited, before the finish of the first start.
-        let bound = waypoints::first_visit(self.segment, first.at, self.evidence)
-            .or_else(|| self.passages(first.at, 1).first().map(|finish| finish.at));
+        // The last start before the course was really begun: before its first waypoint, and in any case before
+        // the finish that the first start leads to.
+        let begun = waypoints::first_visit(self.segment, first.at, self.evidence);
+        let finished = self.passages(first.at, 1).first().map(|finish| finish.at);
+        let bound = begun.into_iter().chain(finished).min();
         candidates.into_iter().rfind(|mark| bound.is_none_or(|bound| mark.at <= bound))
+    }
+
+    /// Whether the track shows that an entry with a slot at `target` took it: a start list alone makes nobody a
+    /// starter.
+    fn took_part(&self, target: Timestamp) -> bool {
+        let row = &self.segment.row;
+        if self.evidence.end.is_none_or(|end| end < target) {
+            return false;
+        }
+        row.entry_geofence_id.is_none()
+            || self.first(self.book.lasts(row.entry_geofence_id, EXIT)).is_some()
+            || !self.passages(target, 1).is_empty()
+            || waypoints::first_visit(self.segment, target, self.evidence).is_some()
     }
 
     /// The passages of the finish that count, up to `wanted`: each strictly after the one before and at least
@@ -198,16 +263,20 @@ impl<'a> Matching<'a, '_> {
     fn neutralised(&self, start: Timestamp, finish: Option<Mark>) -> Vec<NeutralisationOutcome<'a>> {
         let end = finish.map(|f| f.at);
         let outcomes = self.segment.neutralisations.iter().filter_map(|row| {
+            let exit_after = |enter: &Mark| {
+                self.book.firsts(Some(row.exit_geofence_id), EXIT).find(|exit| exit.at > enter.at)
+            };
+            // A visit that was over before the start has nothing to do with this segment.
             let enter = self.book.firsts(Some(row.entry_geofence_id), ENTER).find(|enter| {
-                self.after.is_none_or(|after| enter.at >= after) && end.is_none_or(|end| enter.at < end)
+                self.after.is_none_or(|after| after.admits(enter.at))
+                    && end.is_none_or(|end| enter.at < end)
+                    && holds_at(row.valid_from, row.valid_to, enter.at)
+                    && exit_after(enter).is_none_or(|exit| exit.at > start)
             })?;
-            if !crate::course::feature::holds_at(row.valid_from, row.valid_to, enter.at) {
-                return None;
-            }
-            let exit = self.book.firsts(Some(row.exit_geofence_id), EXIT).find(|exit| exit.at > enter.at);
+            let exit = exit_after(&enter);
             let allowed_ms = round_to(row.allowed_seconds, 1e3);
-            let from = enter.at.max(start);
-            let to = exit.map(|exit| end.map_or(exit.at, |end| exit.at.min(end)).max(from));
+            let from = enter.at.max(start).truncated(self.unit_ms);
+            let to = exit.map(|exit| end.map_or(exit.at, |end| exit.at.min(end)).truncated(self.unit_ms));
             let spent_ms = to.map_or(0, |to| to.millis_since(from));
             Some(NeutralisationOutcome {
                 row,
@@ -235,9 +304,19 @@ impl SegmentView<'_> {
         Some(ms(row.maximum_seconds).map_or(at_least, |maximum| at_least.min(maximum)))
     }
 
-    /// Milliseconds taken off in this segment.
+    /// Milliseconds taken off in this segment; what two neutralisations share is taken off once.
     pub fn neutralised_ms(&self) -> i64 {
-        self.neutralised.iter().map(|n| n.neutralised_ms).sum()
+        let mut spans: Vec<(Timestamp, Timestamp)> =
+            self.neutralised.iter().map(|n| (n.from, n.from.plus_millis(n.neutralised_ms))).collect();
+        spans.sort();
+        let mut covered_to = Timestamp::from_micros(i64::MIN);
+        let mut total_ms = 0;
+        for (from, to) in spans {
+            let from = from.max(covered_to);
+            total_ms += to.millis_since(from).max(0);
+            covered_to = covered_to.max(to);
+        }
+        total_ms
     }
 
     /// Whether a person should look at its start, finish, neutralisations or waypoints.

@@ -7,7 +7,7 @@ use super::crossings::Mark;
 use super::evaluators::{self, Offence};
 use super::segments::{SegmentView, StageView};
 use crate::course::plan::{EntryPlan, EventPlan};
-use crate::course::tables::{CountsFor, Operator, SegmentType, Truncation};
+use crate::course::tables::{CountsFor, Operator, SegmentType};
 use crate::ids::{Key, row_id};
 use crate::num::round_to;
 use crate::record::{Penalty, PenaltyStatus, StageStatus};
@@ -88,19 +88,16 @@ pub struct ValidatedWaypoint {
     pub needs_review: bool,
 }
 
-/// Evaluates stage `n` of `views`. Who was excluded in a stage before is excluded from then on.
+/// Evaluates stage `n` of `views`; instants are truncated to `unit_ms` before they are subtracted. Who was excluded in a stage before is excluded from then on.
 pub fn evaluate(
     event: &EventPlan,
     entry: &EntryPlan,
     views: &[StageView<'_>],
     n: usize,
+    unit_ms: i64,
     excluded_before: bool,
 ) -> StageEvaluation {
     let view = &views[n];
-    let unit_ms = match event.row.truncation {
-        Truncation::Millisecond => 1,
-        Truncation::Second => 1_000,
-    };
     let (penalties, effects) = penalties(event, entry, views, n);
     let sum =
         |total| penalties.iter().filter(|p| p.counts_for.contains(&total)).map(|p| p.penalty_ms).sum::<i64>();
@@ -132,7 +129,7 @@ pub fn evaluate(
         finished_at: timed.last().and_then(|s| official(s.finish)),
         laps: has_laps.then(|| timed.iter().map(|s| s.passages).sum()),
         elapsed_ms,
-        neutralised_ms: view.segments.iter().map(SegmentView::neutralised_ms).sum(),
+        neutralised_ms: timed.iter().map(|s| s.neutralised_ms()).sum(),
         clean_ms: elapsed_ms,
         penalty_ms,
         overall_penalty_ms: sum(CountsFor::Overall),

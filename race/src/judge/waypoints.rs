@@ -1,6 +1,7 @@
 //! Waypoints of a segment: which were validated, by which visit.
 
 use super::crossings::Mark;
+use crate::course::feature::holds_at;
 use crate::course::plan::{SegmentPlan, WaypointPlan};
 use crate::course::tables::WaypointOrder;
 use crate::fence::state::{Evidence, Visit};
@@ -36,30 +37,42 @@ struct Stay {
     validation: Validation,
 }
 
-/// What became of each waypoint between the segment's start and its end so far, in roadbook order.
+/// The time in which a segment's waypoints can be visited.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// From its start; none when it was not started.
+    pub from: Option<Timestamp>,
+    /// Until its finish or the close; none while it is undecided.
+    pub until: Option<Timestamp>,
+    /// The crossing that shows that the vehicle was in the entry geofence.
+    pub entry: Option<Mark>,
+    /// The crossing that was the finish.
+    pub exit: Option<Mark>,
+}
+
+/// What became of each waypoint in a window, in roadbook order. Only those count whose row holds at the start, or at
+/// the close for who never started.
 pub fn outcomes<'a>(
     segment: &'a SegmentPlan,
-    start: Option<&Mark>,
-    finish: Option<&Mark>,
-    until: Option<Timestamp>,
+    window: &Window,
+    closed_at: Option<Timestamp>,
     evidence: &Evidence,
 ) -> Vec<WaypointOutcome<'a>> {
-    let stays: Vec<Vec<Stay>> = segment
+    let judged_at = window.from.filter(|from| from.micros() != i64::MIN).or(closed_at);
+    let waypoints: Vec<&WaypointPlan> = segment
         .waypoints
         .iter()
-        .map(|waypoint| match start {
-            Some(start) => stays(waypoint, start, finish, until, evidence),
-            None => Vec::new(),
-        })
+        .filter(|w| judged_at.is_none_or(|at| holds_at(w.row.valid_from, w.row.valid_to, at)))
         .collect();
+    let stays: Vec<Vec<Stay>> = waypoints.iter().map(|waypoint| stays(waypoint, window, evidence)).collect();
     let validated: Vec<Option<Validation>> = match segment.row.waypoint_order {
         WaypointOrder::Free => stays.iter().map(|stays| stays.first().map(|s| s.validation)).collect(),
         WaypointOrder::Sequence => longest_series(&stays),
     };
-    let outcomes = segment.waypoints.iter().enumerate().map(|(n, plan)| {
+    let outcomes = waypoints.iter().enumerate().map(|(n, plan)| {
         let doubtful = validated[n].is_none()
-            && start.is_some_and(|start| {
-                let (from, to) = when_due(&validated, n, start.at, until);
+            && window.from.is_some_and(|start| {
+                let (from, to) = when_due(&validated, n, start, window.until);
                 let gaps = evidence.doubts.get(&plan.row.id).map_or(&[][..], Vec::as_slice);
                 gaps.iter().any(|gap| from <= gap.to && to.is_none_or(|to| gap.from <= to))
             });
@@ -95,23 +108,19 @@ fn visits<'e>(waypoint: &WaypointPlan, evidence: &'e Evidence) -> &'e [Visit] {
     evidence.visits.get(&waypoint.row.id).map_or(&[], Vec::as_slice)
 }
 
-fn stays(
-    waypoint: &WaypointPlan,
-    start: &Mark,
-    finish: Option<&Mark>,
-    until: Option<Timestamp>,
-    evidence: &Evidence,
-) -> Vec<Stay> {
-    let by_crossing = |mark: &Mark| {
-        let validation = Validation { at: mark.at, fixes: None, needs_review: mark.needs_review };
-        Stay { from: mark.at, to: mark.at, validation }
+fn stays(waypoint: &WaypointPlan, window: &Window, evidence: &Evidence) -> Vec<Stay> {
+    let Some(start) = window.from else { return Vec::new() };
+    let by_crossing = |mark: Mark| {
+        // Who left before a start by the clock was there all the same.
+        let at = mark.at.max(start);
+        let validation = Validation { at, fixes: None, needs_review: mark.needs_review };
+        Stay { from: at, to: at, validation }
     };
-    // A start by the clock is no evidence of having been there.
-    let at_start = (waypoint.in_entry && start.crossing_id.is_some()).then(|| by_crossing(start));
-    let at_finish = finish.filter(|_| waypoint.in_exit).map(by_crossing);
+    let at_start = window.entry.filter(|_| waypoint.in_entry).map(by_crossing);
+    let at_finish = window.exit.filter(|_| waypoint.in_exit).map(by_crossing);
     let visited = visits(waypoint, evidence).iter().filter_map(|visit| {
-        let from = visit.from.max(start.at);
-        let to = until.map_or(visit.to, |until| visit.to.min(until));
+        let from = visit.from.max(start);
+        let to = window.until.map_or(visit.to, |until| visit.to.min(until));
         let validation = Validation { at: from, fixes: Some(visit.fixes), needs_review: visit.weak };
         (from <= to).then_some(Stay { from, to, validation })
     });

@@ -1,5 +1,7 @@
 //! Crossings, penalties and results as rows of their tables.
 
+use std::collections::BTreeSet;
+
 use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
 use rusqlite::types::Value as Sql;
@@ -26,6 +28,10 @@ pub(super) fn save_entry(
     let crossings: Vec<_> = records.crossings.iter().map(crossing).collect();
     let penalties: Vec<_> = records.penalties.iter().map(penalty).collect::<Result<_, _>>()?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    expect(&transaction, "race records", "entries", entry)?;
+    for stage in records.penalties.iter().map(|row| row.stage_id).collect::<BTreeSet<_>>() {
+        expect(&transaction, PENALTIES.name, "stages", stage)?;
+    }
     let mut changes = Changes::default();
     for (ledger, rows) in [(CROSSINGS, crossings), (PENALTIES, penalties)] {
         changes.retracted += ledger.retract(&transaction, entry, &rows, at)?;
@@ -39,9 +45,22 @@ pub(super) fn save_entry(
 pub(super) fn save_results(connection: &mut Connection, results: &[StageResult]) -> Result<Changes, Failure> {
     let rows: Vec<_> = results.iter().map(result).collect();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for result in results {
+        expect(&transaction, RESULTS.name, "entries", result.entry_id)?;
+        expect(&transaction, RESULTS.name, "stages", result.stage_id)?;
+    }
     let changes = RESULTS.write(&transaction, &rows)?;
     transaction.commit()?;
     Ok(changes)
+}
+
+/// A record is made for rows that are there, though it outlives them.
+fn expect(transaction: &Transaction<'_>, records: &str, table: &str, id: Uuid) -> Result<(), Failure> {
+    let mut row = transaction.prepare_cached(&format!("SELECT 1 FROM {table} WHERE id = ?1"))?;
+    if row.exists([id.to_string()])? {
+        return Ok(());
+    }
+    Err(Failure::refused(format!("{records} of {id}, which is not in {table}")))
 }
 
 /// Retracts what stands of entries and stages that the course no longer has; how many rows.
