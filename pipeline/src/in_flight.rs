@@ -40,6 +40,11 @@ impl Gauge {
 }
 
 impl InFlight {
+    /// How many.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes over what another batch holds.
     pub fn join(&mut self, mut other: Self) {
         debug_assert!(Arc::ptr_eq(&self.gauge.0, &other.gauge.0), "one pipeline, one gauge");

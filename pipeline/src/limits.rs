@@ -45,3 +45,6 @@ pub const ROWS_BATCHES: usize = 4;
 /// Batches judged and not yet written: enough that the writer finds a full transaction waiting when it comes back
 /// from the last one.
 pub const DONE_BATCHES: usize = 16;
+
+/// Bytes of rows after which a transaction is written even with few rows: attributes may be large.
+pub const WRITE_BYTES: usize = 64 << 20;

@@ -24,6 +24,8 @@ pub trait Sink: Send {
 pub struct WriteLimits {
     /// Rows.
     pub rows: usize,
+    /// Bytes in memory.
+    pub bytes: usize,
     /// How long the first row of a batch waits for others.
     pub age: Duration,
 }
@@ -49,7 +51,12 @@ pub async fn run<K: Sink>(
     let mut total = CommittedBatch::default();
     while let Ok(mut batch) = from.recv_async().await {
         let deadline = Instant::now() + limits.age;
-        while batch.rows.positions.len() < limits.rows {
+        let is_full = |batch: &EvaluatedBatch| {
+            batch.rows.positions.len() >= limits.rows
+                || batch.rows.held.as_ref().is_some_and(|held| held.bytes() >= limits.bytes)
+        };
+        // The channel is looked at first, so the deadline is asked for by itself: a busy one is never empty.
+        while !is_full(&batch) && Instant::now() < deadline {
             match timeout_at(deadline, from.recv_async()).await {
                 Ok(Ok(more)) => batch.join(more),
                 Ok(Err(_)) | Err(_) => break,

@@ -65,7 +65,7 @@ fn fixes(batches: u32, records: u32) -> impl Source {
 fn config(lanes: usize, rows: usize) -> Config {
     Config {
         lanes,
-        write: WriteLimits { rows, age: Duration::from_millis(5) },
+        write: WriteLimits { rows, bytes: limits::WRITE_BYTES, age: Duration::from_millis(5) },
         received_at: Timestamp::from_millis(1_790_000_000_000),
         dirty: Vec::new(),
     }

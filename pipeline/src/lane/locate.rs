@@ -75,11 +75,10 @@ impl Locate {
 
     fn position(&mut self, position: &Position, batch: &mut LocatedBatch) {
         let course = Arc::clone(&self.course);
-        let uses = course.roster.uses(&position.device_id);
-        if uses.is_empty() {
+        let Some(uses) = course.roster.uses(&position.device_id) else {
             *self.report.unknown_devices.entry(position.device_id.clone()).or_default() += 1;
             return;
-        }
+        };
         let mut times_somebody = false;
         for place in uses.iter().filter(|place| place.covers(position.ts)) {
             times_somebody = true;

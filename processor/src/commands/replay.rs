@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use pipeline::limits::WRITE_BYTES;
 use pipeline::topology;
 use pipeline::write::WriteLimits;
 use race::course::check::{Severity, check};
@@ -108,7 +109,7 @@ async fn replay(
     let begun = Instant::now();
     let config = topology::Config {
         lanes: usize::from(args.lanes),
-        write: WriteLimits { rows: args.write_rows as usize, age: WRITE_AGE },
+        write: WriteLimits { rows: args.write_rows as usize, bytes: WRITE_BYTES, age: WRITE_AGE },
         received_at,
         dirty: outcome::stored_entries(course, &store).await?,
     };

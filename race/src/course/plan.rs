@@ -96,7 +96,9 @@ impl Course {
         let spans = events.iter().enumerate().flat_map(|(event, plan)| {
             plan.entries.iter().enumerate().map(move |(n, entry)| (event, n, entry.spans.as_slice()))
         });
-        let roster = Roster::new(spans);
+        let imeis: BTreeMap<Uuid, &str> = tables.devices.iter().map(|d| (d.id, d.imei.as_str())).collect();
+        let carried = tables.entry_devices.iter().filter_map(|row| imeis.get(&row.device_id).copied());
+        let roster = Roster::new(carried, spans);
         Self { tables, events, roster }
     }
 }

@@ -80,8 +80,12 @@ pub struct Roster {
 }
 
 impl Roster {
-    pub(super) fn new<'a>(entries: impl Iterator<Item = (usize, usize, &'a [TimingSpan])>) -> Self {
-        let mut uses: BTreeMap<DeviceId, Vec<Use>> = BTreeMap::new();
+    pub(super) fn new<'a>(
+        carried: impl Iterator<Item = &'a str>,
+        entries: impl Iterator<Item = (usize, usize, &'a [TimingSpan])>,
+    ) -> Self {
+        let mut uses: BTreeMap<DeviceId, Vec<Use>> =
+            carried.map(|imei| (DeviceId::from(imei), Vec::new())).collect();
         let mut carried_together: Vec<Vec<DeviceId>> = Vec::new();
         for (event, entry, spans) in entries {
             for TimingSpan { device, from, to } in spans {
@@ -93,12 +97,13 @@ impl Roster {
         Self { uses: uses.into_iter().collect(), groups }
     }
 
-    /// What a device times; empty for one that no entry has.
-    pub fn uses(&self, device: &str) -> &[Use] {
-        self.uses.get(device).map_or(&[], Vec::as_slice)
+    /// What a device times: nothing for one that is always shadowed by a better one, and `None` for one that no
+    /// entry has.
+    pub fn uses(&self, device: &str) -> Option<&[Use]> {
+        self.uses.get(device).map(Vec::as_slice)
     }
 
-    /// All devices that time an entry, in order.
+    /// All devices that an entry has, in order.
     pub fn devices(&self) -> Vec<DeviceId> {
         let mut devices: Vec<DeviceId> = self.uses.keys().cloned().collect();
         devices.sort();
