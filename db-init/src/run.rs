@@ -51,6 +51,7 @@ async fn apply(client: &mut Client, guard: &Guard, script: &Script) -> Result<()
     let begin = Instant::now();
     let name = &script.name;
     eprintln!("applying {name}");
+    let search_path = server::search_path(client).await?;
     let transaction = client.transaction().await.map_err(|error| explain(&error, None))?;
     if let Err(error) = transaction.batch_execute(&script.sql).await {
         // What the connection says when it is gone is less than what it said before.
@@ -65,7 +66,7 @@ async fn apply(client: &mut Client, guard: &Guard, script: &Script) -> Result<()
         .map_err(|error| explain(&error, None))
         .with_context(|| format!("{name}, commit"))?;
     eprintln!("applied {name} in {} ms", begin.elapsed().as_millis());
-    server::prepare(client).await
+    server::restore(client, &search_path).await
 }
 
 async fn dry_run(client: &Client, scripts: &[Script]) -> Result<ExitCode> {

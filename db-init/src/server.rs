@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::time::{sleep, timeout};
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket};
 
 use crate::settings::Settings;
@@ -66,15 +66,29 @@ fn is_final(error: &tokio_postgres::Error) -> bool {
     }
 }
 
-/// Makes the session the same whatever the role, the database or the last file set.
-pub(crate) async fn prepare(client: &Client) -> Result<()> {
+/// Makes the session fit, whatever the role or the database set.
+async fn prepare(client: &Client) -> Result<()> {
     // No statement is hurried: an index on a large table takes its time.
-    let settings = "RESET ALL; SET statement_timeout = 0; SET lock_timeout = 0; \
+    let settings = "SET statement_timeout = 0; SET lock_timeout = 0; \
                     SET idle_in_transaction_session_timeout = 0; SET client_min_messages = notice";
     client.batch_execute(settings).await.map_err(|error| explain(&error, None))?;
     // A session whose program was killed must not hold the lock until its statement ends. Not every platform can.
     let _ = client.batch_execute("SET client_connection_check_interval = '1s'").await;
     Ok(())
+}
+
+/// Where the session looks for names.
+pub(crate) async fn search_path(client: &Client) -> Result<String> {
+    let row = client.query_one("SELECT current_setting('search_path')", &[]).await;
+    Ok(row.map_err(|error| explain(&error, None))?.get(0))
+}
+
+/// Makes the session what it was before a file set something.
+pub(crate) async fn restore(client: &Client, search_path: &str) -> Result<()> {
+    client.batch_execute("RESET ALL").await.map_err(|error| explain(&error, None))?;
+    let set = "SELECT set_config('search_path', $1, false)";
+    client.execute(set, &[&search_path]).await.map_err(|error| explain(&error, None))?;
+    prepare(client).await
 }
 
 /// Drives the connection and says what the server says.
@@ -95,7 +109,8 @@ fn tell(notice: &DbError) {
         SqlState::DUPLICATE_OBJECT,
         SqlState::DUPLICATE_SCHEMA,
     ];
-    if !expected.contains(notice.code()) {
+    let for_people = matches!(notice.parsed_severity(), Some(Severity::Notice | Severity::Warning));
+    if for_people && !expected.contains(notice.code()) {
         eprintln!("{}: {}", notice.severity().to_lowercase(), notice.message());
     }
 }

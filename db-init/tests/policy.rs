@@ -7,7 +7,7 @@ use support::Database;
 const A: &str = "00000000-0000-0000-0000-00000000000a";
 
 fn refused(db: &Database, sql: &str) -> String {
-    db.server.psql(&db.name, sql).unwrap_err().to_string()
+    db.server.psql(&db.name, sql).expect_err(sql).to_string()
 }
 
 /// A fix on each of the days that lie so many days back.
