@@ -18,13 +18,15 @@ CREATE TABLE IF NOT EXISTS positions (
     faulty      boolean          NOT NULL DEFAULT false
 );
 
--- The first platforms began without it.
-ALTER TABLE positions ADD COLUMN IF NOT EXISTS faulty boolean NOT NULL DEFAULT false;
-
+-- The first platforms began without `faulty`. Where it is there the table is not even locked.
 DO $$
 DECLARE
     missing text;
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = 'positions'::regclass AND attname = 'faulty' AND NOT attisdropped) THEN
+        ALTER TABLE positions ADD COLUMN faulty boolean NOT NULL DEFAULT false;
+    END IF;
     SELECT string_agg(name, ', ') INTO missing
       FROM unnest(ARRAY['device_id', 'ts', 'ingested_at', 'latitude', 'longitude', 'altitude', 'angle', 'speed',
                         'satellites', 'priority', 'codec', 'attributes']) AS name

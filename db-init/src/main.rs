@@ -28,11 +28,13 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(&error, exit::USAGE),
     };
-    let result = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run::run(&cli, &settings)));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into(), exit::FAILED),
+    };
+    let result = runtime.block_on(run::run(&cli, &settings));
+    // A name that is still being looked up must not delay the end.
+    runtime.shutdown_background();
     result.unwrap_or_else(|error| fail(&error, exit::FAILED))
 }
 

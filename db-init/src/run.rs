@@ -64,7 +64,7 @@ async fn apply(client: &mut Client, guard: &Guard, script: &Script) -> Result<()
         .commit()
         .await
         .map_err(|error| explain(&error, None))
-        .with_context(|| format!("{name}, commit"))?;
+        .with_context(|| format!("{name}, at commit"))?;
     eprintln!("applied {name} in {} ms", begin.elapsed().as_millis());
     server::restore(client, &search_path).await
 }

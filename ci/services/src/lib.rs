@@ -5,8 +5,10 @@
 
 mod postgres;
 mod process;
+mod timescale;
 
 pub use postgres::{Options, Postgres};
+pub use timescale::Timescale;
 
 /// Why a server could not be started, stopped or asked. Tests only print it.
 #[derive(Debug, thiserror::Error)]

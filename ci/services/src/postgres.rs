@@ -112,10 +112,7 @@ impl Postgres {
 
     /// Runs SQL in psql, statement by statement, and returns the rows: fields parted by `|`, one row a line.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
-        let mut psql = process::command(&self.bin.join("psql"), None);
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
-        run(psql.arg("--dbname").arg(self.url(database)).args(["--command", sql]), "psql")
-            .map(|rows| rows.trim_end().to_owned())
+        psql(&self.url(database), sql)
     }
 
     /// SIGKILL to the server and all its backends: what a power cut of the process leaves is what is on disk.
@@ -207,6 +204,14 @@ impl Drop for Postgres {
         // Its data goes with it, so there is nothing to write down first.
         let _ = self.end("QUIT");
     }
+}
+
+/// Runs SQL in psql on the database of `url`.
+pub(crate) fn psql(url: &str, sql: &str) -> Result<String> {
+    let mut psql = process::command(&newest_version()?.join("psql"), None);
+    psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]);
+    psql.args(["--dbname", url, "--command", sql]);
+    run(&mut psql, "psql").map(|rows| rows.trim_end().to_owned())
 }
 
 fn newest_version() -> Result<PathBuf> {
