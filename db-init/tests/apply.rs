@@ -5,7 +5,8 @@ mod support;
 use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Database, Ran, folder, spawn, write};
+use support::{Database, Ran, command, folder, spawn, write};
+use test_services::{Options, Postgres};
 
 #[test]
 fn the_second_time_finds_everything_done() {
@@ -74,6 +75,26 @@ fn a_killed_run_leaves_whole_files_only() {
     assert_eq!(db.run_in(&files, &[]).last(), "db-init complete: 1 applied, 1 skipped");
     assert!(begin.elapsed() < Duration::from_secs(30));
     assert_eq!(db.psql("select count(*) from half"), "0");
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_keeps_whole_files_only() {
+    let mut server = Postgres::start_with(Options { fsync: true, ..Options::default() }).unwrap();
+    let slow = "create table half (n int); select pg_sleep(120)";
+    let files = folder(&[("001_first.sql", "create table whole (n int)"), ("002_slow.sql", slow)]);
+    let run = spawn(command(server.port(), "postgres").env("DB_INIT_DIR", files.path()));
+    let sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+    while server.psql("postgres", sleeping).unwrap() != "1" {
+        sleep(Duration::from_millis(50));
+    }
+    server.kill9().unwrap();
+    let ran = Ran::from(run.wait_with_output().unwrap());
+    assert!(ran.refusal().contains("002_slow.sql, nothing of it stays"), "{}", ran.err);
+
+    write(files.path(), "002_slow.sql", "create table half (n int)");
+    let again = spawn(command(server.port(), "postgres").env("DB_INIT_DIR", files.path()));
+    server.restart().unwrap();
+    assert_eq!(Ran::from(again.wait_with_output().unwrap()).last(), "db-init complete: 1 applied, 1 skipped");
 }
 
 #[test]

@@ -89,3 +89,36 @@ fn a_table_with_rows_is_left_as_it_is_and_said_so() {
     assert_eq!(psql("select count(*) from timescaledb_information.hypertables"), "0");
     assert_eq!(psql("select count(*) from positions"), "10");
 }
+
+#[test]
+fn todays_hypertable_keeps_its_chunks_and_indexes() {
+    if !Timescale::is_installed() {
+        return;
+    }
+    let server = Timescale::start().unwrap();
+    let psql = |sql: &str| server.psql(sql).unwrap();
+    psql(
+        "create table positions (
+             device_id text not null, ts timestamptz not null, ingested_at timestamptz not null default now(),
+             latitude double precision not null, longitude double precision not null,
+             altitude real not null, angle real not null, speed real not null,
+             satellites smallint not null, priority smallint not null, codec text not null,
+             attributes jsonb not null, faulty boolean not null default false);
+         select create_hypertable('positions', 'ts', chunk_time_interval => interval '7 days',
+                                  create_default_indexes => false);
+         create unique index positions_device_ts on positions (device_id, ts);
+         create index positions_ts on positions (ts desc);
+         create index positions_faulty_idx on positions (device_id, ts desc) where faulty = false",
+    );
+    psql(FIXES);
+    let state = "select (select string_agg(indexname, ',' order by indexname) from pg_indexes where tablename = 'positions'),
+                        (select time_interval from timescaledb_information.dimensions),
+                        (select count(*) from positions), (select count(*) from show_chunks('positions'))";
+    let before = psql(state);
+    assert!(
+        before.starts_with("positions_device_ts,positions_faulty_idx,positions_ts|7 days|10|"),
+        "{before}"
+    );
+    assert_eq!(run(&server, &[]).last(), "db-init complete: 4 applied, 0 skipped");
+    assert_eq!(psql(state), before);
+}
