@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::Database;
+use support::{Database, Ran};
 
 const INDEXES: &str =
     "select string_agg(indexname, ',' order by indexname) from pg_indexes where tablename = 'positions'";
@@ -106,6 +106,20 @@ fn a_foreign_positions_table_is_refused() {
         db.psql("select count(*) from pg_attribute where attrelid = 'positions'::regclass and attnum > 0"),
         "3"
     );
+}
+
+#[test]
+fn a_role_that_owns_only_the_database_suffices() {
+    let db = Database::new();
+    let owner = format!("owner_of_{}", db.name);
+    db.psql(&format!(
+        "create role {owner} login password 'owned'; alter database {} owner to {owner}",
+        db.name
+    ));
+    let ran = Ran::of(db.command().env("DB_USER", &owner).env("DB_PASSWORD", "owned").arg("--standalone"));
+    assert_eq!(ran.last(), "db-init complete: 7 applied, 0 skipped");
+    assert!(ran.err.contains("postgis"), "{}", ran.err);
+    assert_eq!(db.psql("select tableowner from pg_tables where tablename = 'positions'"), owner);
 }
 
 #[test]
