@@ -246,6 +246,18 @@ async fn a_login_is_needed_and_never_told() {
 }
 
 #[tokio::test]
+async fn a_password_too_many_is_no_reason_to_stop_and_too_many_clients_will_go_away() {
+    let arguments = ["--maxclients", "3"].map(str::to_owned).to_vec();
+    let broker = Broker::start(Options { arguments, ..Options::default() });
+    let endpoint = Endpoint::parse(&format!("redis://:needless@127.0.0.1:{}", broker.server.port())).unwrap();
+    let reader = || StreamReader::connect(&endpoint, ReaderConfig::new(STREAM, GROUP, "c"));
+    let held = [reader().await.unwrap(), reader().await.unwrap()];
+    let remedy = reader().await.unwrap_err().remedy();
+    assert!(matches!(remedy, Remedy::Retry | Remedy::Reconnect), "{remedy:?}");
+    drop(held);
+}
+
+#[tokio::test]
 async fn another_database_is_selected_and_one_too_many_refused() {
     let broker = Broker::start(Options::default());
     let reader = |database: u32| {

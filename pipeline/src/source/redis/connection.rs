@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::limits::{BROKER_CONNECT_MS, MAX_REPLY_LINE_BYTES, SOCKET_READ_BYTES};
 
 use super::endpoint::Endpoint;
-use super::error::{ReadError, ServerError};
+use super::error::{ReadError, ServerError, ServerErrorKind};
 use super::resp::{ProtocolError, Scan, Token, walk};
 
 #[derive(Debug)]
@@ -47,12 +47,14 @@ impl Connection {
     async fn introduce(&mut self, endpoint: &Endpoint, name: &str) -> Result<(), ReadError> {
         if let Some(login) = endpoint.login() {
             self.send(&login);
-            self.status().await.map_err(|error| match error {
-                ReadError::Server { address, error } => {
-                    ReadError::Server { address, error: error.about_login() }
+            match self.status().await {
+                // As the Node driver does: a password too many is no reason not to work.
+                Err(ReadError::Server { error, .. }) if error.needs_no_login() => {}
+                Err(ReadError::Server { address, error }) => {
+                    return Err(ReadError::Server { address, error: error.about_login() });
                 }
-                error => error,
-            })?;
+                answered => answered?,
+            }
         }
         if endpoint.database != 0 {
             self.send(&[b"SELECT", endpoint.database.to_string().as_bytes()]);
@@ -62,8 +64,10 @@ impl Connection {
         let name: String = name.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
         self.send(&[b"CLIENT", b"SETNAME", name.as_bytes()]);
         match self.status().await {
-            // Without a login the first command says so, whichever it is.
-            Err(ReadError::Server { address, error }) if error.message.starts_with("NOAUTH") => {
+            // Without a login, or room for another client, the first command says so, whichever it is.
+            Err(ReadError::Server { address, error })
+                if error.kind == ServerErrorKind::Loading || error.message.starts_with("NOAUTH") =>
+            {
                 Err(ReadError::Server { address, error })
             }
             Err(ReadError::Server { .. }) | Ok(()) => Ok(()),

@@ -6,6 +6,9 @@ use super::resp::ProtocolError;
 
 /// Characters of the broker's words that are repeated.
 const WORDS_CHARS: usize = 200;
+/// Errors without a code of their own.
+const TOO_MANY_CLIENTS: &str = "ERR max number of clients reached";
+const NO_LOGIN_NEEDED: [&str; 2] = ["called without any password configured", "but no password is set"];
 
 /// What the broker said instead of doing what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +27,11 @@ pub enum ServerErrorKind {
     NoGroup,
     /// The key holds something else than a stream.
     WrongType,
-    /// The broker cannot answer yet or for the moment: it loads its data, runs a script or is without its master.
+    /// The broker cannot do it yet or for the moment: it loads its data, runs a script, has too many clients, or
+    /// cannot save what it is told.
     Loading,
+    /// The broker has become a replica; its master is elsewhere.
+    ReadOnly,
     /// The name or password is wrong or missing, or the user may not do this.
     Auth,
     /// All else.
@@ -37,11 +43,13 @@ impl ServerError {
     pub(super) fn new(line: &[u8]) -> Self {
         let text = String::from_utf8_lossy(line);
         let kind = match text.split(' ').next().unwrap_or_default() {
+            _ if text.starts_with(TOO_MANY_CLIENTS) => ServerErrorKind::Loading,
             "NOGROUP" | "UNBLOCKED" => ServerErrorKind::NoGroup,
             "WRONGTYPE" => ServerErrorKind::WrongType,
-            "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" | "READONLY" => {
+            "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" | "MISCONF" | "NOREPLICAS" => {
                 ServerErrorKind::Loading
             }
+            "READONLY" => ServerErrorKind::ReadOnly,
             "NOAUTH" | "WRONGPASS" | "NOPERM" => ServerErrorKind::Auth,
             _ => ServerErrorKind::Other,
         };
@@ -56,8 +64,16 @@ impl ServerError {
         Self { kind, message }
     }
 
+    /// Whether it refuses a login only because it needs none.
+    pub(super) fn needs_no_login(&self) -> bool {
+        NO_LOGIN_NEEDED.iter().any(|words| self.message.contains(words))
+    }
+
     /// The same without the broker's words, which repeat the arguments of a command that it does not know.
     pub(super) fn about_login(self) -> Self {
+        if self.kind == ServerErrorKind::Loading {
+            return self;
+        }
         let code: String = self.message.chars().take_while(char::is_ascii_uppercase).take(16).collect();
         Self { kind: ServerErrorKind::Auth, message: format!("{code}: the login was refused") }
     }
@@ -140,6 +156,7 @@ impl ReadError {
             Self::Server { error, .. } => match error.kind {
                 ServerErrorKind::NoGroup => Remedy::MakeGroup,
                 ServerErrorKind::Loading => Remedy::Retry,
+                ServerErrorKind::ReadOnly => Remedy::Reconnect,
                 ServerErrorKind::WrongType | ServerErrorKind::Auth | ServerErrorKind::Other => Remedy::Stop,
             },
         }
@@ -157,6 +174,8 @@ mod tests {
             ("UNBLOCKED the stream key no longer exists", ServerErrorKind::NoGroup),
             ("WRONGTYPE Operation against a key", ServerErrorKind::WrongType),
             ("LOADING Redis is loading the dataset in memory", ServerErrorKind::Loading),
+            ("ERR max number of clients reached", ServerErrorKind::Loading),
+            ("READONLY You can't write against a read only replica.", ServerErrorKind::ReadOnly),
             ("NOAUTH Authentication required.", ServerErrorKind::Auth),
             ("ERR unknown", ServerErrorKind::Other),
             ("", ServerErrorKind::Other),
