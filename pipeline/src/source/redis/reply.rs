@@ -5,7 +5,7 @@ use crate::limits::{MAX_ENTRY_BYTES, MAX_REPLY_LINE_BYTES};
 
 use super::error::ServerError;
 use super::passing::Passing;
-use super::resp::{Head, ProtocolError, Scan, body, head};
+use super::resp::{Head, ProtocolError, Scan, body, head, whole_bulk};
 
 /// What comes next in a reply.
 #[derive(Debug)]
@@ -180,6 +180,14 @@ impl Fields {
         max_bytes: usize,
     ) -> Result<FieldsScan, ProtocolError> {
         while self.left > 0 {
+            if let Some((start, end)) = whole_bulk(bytes, self.at)
+                && end - self.first <= max_bytes
+            {
+                spans.push(Span { start: place(start - self.first), end: place(end - self.first) });
+                self.at = end + 2;
+                self.left -= 1;
+                continue;
+            }
             let (len, start) = match head(bytes.get(self.at..).unwrap_or_default())? {
                 Scan::Whole(Head::Bulk(len), used) => (len, self.at + used),
                 Scan::Whole(..) => return Err(ProtocolError("a field is no string")),
@@ -247,13 +255,16 @@ fn entry_head(bytes: &[u8]) -> Result<Scan<(StreamId, Option<u64>)>, ProtocolErr
         Scan::Whole(..) => return Err(WRONG),
         Scan::Need(more) => return Ok(Scan::Need(more)),
     };
-    let (id, at) = match head(&bytes[at..])? {
-        Scan::Whole(Head::Bulk(len), used) if len <= MAX_ID_BYTES => match body(bytes, at + used, len)? {
-            Scan::Whole(id, next) => (StreamId::from_bytes(id).ok_or(WRONG)?, next),
+    let (id, at) = match whole_bulk(bytes, at) {
+        Some((start, end)) => (StreamId::from_bytes(&bytes[start..end]).ok_or(WRONG)?, end + 2),
+        None => match head(&bytes[at..])? {
+            Scan::Whole(Head::Bulk(len), used) if len <= MAX_ID_BYTES => match body(bytes, at + used, len)? {
+                Scan::Whole(id, next) => (StreamId::from_bytes(id).ok_or(WRONG)?, next),
+                Scan::Need(more) => return Ok(Scan::Need(more)),
+            },
+            Scan::Whole(..) => return Err(WRONG),
             Scan::Need(more) => return Ok(Scan::Need(more)),
         },
-        Scan::Whole(..) => return Err(WRONG),
-        Scan::Need(more) => return Ok(Scan::Need(more)),
     };
     Ok(match head(&bytes[at..])? {
         Scan::Whole(Head::Array(texts), used) if texts.is_multiple_of(2) => {

@@ -157,6 +157,28 @@ pub(super) fn body(bytes: &[u8], start: usize, len: usize) -> Result<Scan<&[u8]>
     }
 }
 
+/// Digits of a length that is read the short way.
+const SHORT_DIGITS: usize = 6;
+
+/// Where the bulk string at `at` begins and ends, if all of it is there and nothing about it is unusual: the way
+/// that nearly every string of a reply goes. `None` leaves the judgement to [`head`].
+#[inline]
+pub(super) fn whole_bulk(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let line = bytes.get(at..)?.strip_prefix(b"$")?;
+    let mut len = 0;
+    for (n, byte) in line.iter().take(SHORT_DIGITS + 1).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let start = at + n + 3;
+            let framed = n > 0 && *byte == b'\r' && line.get(n + 1) == Some(&b'\n');
+            let ended = framed && bytes.get(start + len..start + len + 2) == Some(b"\r\n");
+            return ended.then_some((start, start + len));
+        }
+        len = len * 10 + usize::from(digit);
+    }
+    None
+}
+
 /// Shows every value of the reply at the beginning of `bytes` with its depth, in order, and says how many bytes the
 /// whole reply has. Of a reply that is not complete the values that are there are shown.
 ///
