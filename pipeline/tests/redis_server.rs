@@ -230,7 +230,9 @@ async fn a_stream_that_vanishes_while_the_reader_waits_is_an_error_and_no_silenc
 async fn a_login_is_needed_and_never_told() {
     let options = Options { password: Some("hunter2".into()), ..Options::default() };
     let broker = Broker::start(options);
-    assert!(broker.reader("one", 64).await.next(Start::New).await.unwrap().is_empty());
+    let mut reader = broker.reader("one", 64).await;
+    assert!(reader.next(Start::New).await.unwrap().is_empty());
+    assert!(!format!("{reader:?}").contains("hunter"));
     let port = broker.server.port();
     for url in [
         format!("redis://:hunter3@127.0.0.1:{port}"),

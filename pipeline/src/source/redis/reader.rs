@@ -20,7 +20,7 @@ pub struct ReaderConfig {
     pub group: String,
     /// The consumer within the group.
     pub consumer: String,
-    /// How long the broker waits for a first entry; with zero it answers at once.
+    /// How long the broker waits for a first entry; below a millisecond it answers at once.
     pub block: Duration,
     /// Entries in a batch at most; [`ReaderConfig::new`] says [`BATCH_RECORDS`].
     pub batch_records: usize,
@@ -174,7 +174,8 @@ impl StreamReader {
         let mut words: Vec<&[u8]> =
             vec![b"XREADGROUP", b"GROUP", group, self.config.consumer.as_bytes(), b"COUNT", count.as_bytes()];
         let (behind, waits) = match start {
-            Start::New => (">".to_owned(), !self.config.block.is_zero()),
+            // BLOCK 0 would be to wait for ever.
+            Start::New => (">".to_owned(), self.config.block.as_millis() > 0),
             Start::OwnAfter(id) => (id.to_string(), false),
         };
         if waits {
