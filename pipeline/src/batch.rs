@@ -13,6 +13,16 @@ use race::track::FixCounts;
 
 use crate::in_flight::InFlight;
 
+mod entries;
+mod refused;
+mod stream_id;
+
+pub use self::entries::{Entries, Entry};
+pub use self::refused::RefusedEntry;
+pub use self::stream_id::{ParseStreamIdError, StreamId};
+
+pub(crate) use self::entries::Span;
+
 /// Where a record came from, for messages: a name and a line, or a row, in it. Cheap to clone.
 pub type SourceName = Arc<str>;
 
@@ -23,6 +33,8 @@ pub enum RawForm {
     Fields,
     /// One JSON document a record: the telemetry payload.
     Json,
+    /// Entries of a telemetry stream, with their ids: [`RawBatch::entries`] instead of bytes, ends and lines.
+    Stream,
 }
 
 /// The fields of a record of [`RawForm::Fields`], in order. Speed is km/h.
@@ -33,7 +45,7 @@ pub const FIELDS: [&str; 7] = ["ts", "latitude", "longitude", "altitude", "speed
 pub struct RawBatch {
     /// The file, or another name for where it came from.
     pub source: SourceName,
-    /// The wire format recorded with each position: `csv`, `gpx`, `ndjson`.
+    /// The wire format recorded with each position: `csv`, `gpx`, `ndjson`. An entry of a stream names its own.
     pub codec: &'static str,
     /// What the bytes are.
     pub form: RawForm,
@@ -50,6 +62,8 @@ pub struct RawBatch {
     pub ends: Vec<u32>,
     /// The line in the source at which each record begins, from 1.
     pub lines: Vec<u64>,
+    /// The records of [`RawForm::Stream`]; empty in the other forms.
+    pub entries: Entries,
 }
 
 impl RawBatch {
@@ -65,20 +79,29 @@ impl RawBatch {
             bytes: Vec::new(),
             ends: Vec::new(),
             lines: Vec::new(),
+            entries: Entries::default(),
         }
+    }
+
+    /// An empty batch of entries of the stream `source`.
+    pub fn of_stream(source: SourceName) -> Self {
+        Self::new(source, "", RawForm::Stream, None)
     }
 
     /// How many records it holds.
     pub fn len(&self) -> usize {
-        self.lines.len()
+        match self.form {
+            RawForm::Fields | RawForm::Json => self.lines.len(),
+            RawForm::Stream => self.entries.len(),
+        }
     }
 
     /// Whether it holds no record.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.len() == 0
     }
 
-    /// Appends one record; `fields` are seven, or for JSON one.
+    /// Appends one record; `fields` are seven, or for JSON one. Entries of a stream go to `entries`.
     pub fn push(&mut self, line: u64, fields: &[&[u8]]) {
         debug_assert_eq!(fields.len(), self.fields_per_record());
         for field in fields {
@@ -95,11 +118,12 @@ impl RawBatch {
         &self.bytes[start..self.ends[n] as usize]
     }
 
-    /// Seven for fields, one for JSON.
+    /// Seven for fields, one for JSON; an entry of a stream has any number, and none here.
     pub fn fields_per_record(&self) -> usize {
         match self.form {
             RawForm::Fields => FIELDS.len(),
             RawForm::Json => 1,
+            RawForm::Stream => 0,
         }
     }
 }
@@ -115,6 +139,8 @@ pub struct Reject {
     pub field: &'static str,
     /// What is wrong and what is allowed.
     pub message: String,
+    /// The entry as it was, where the source is a stream: it is dead-lettered and acknowledged by this.
+    pub entry: Option<Box<RefusedEntry>>,
 }
 
 impl std::fmt::Display for Reject {
@@ -122,6 +148,9 @@ impl std::fmt::Display for Reject {
         write!(f, "{}", self.source)?;
         if self.line > 0 {
             write!(f, ":{}", self.line)?;
+        }
+        if let Some(entry) = &self.entry {
+            write!(f, " {}", entry.id)?;
         }
         if !self.field.is_empty() {
             write!(f, ": {}", self.field)?;
@@ -135,6 +164,8 @@ impl std::fmt::Display for Reject {
 pub struct PositionBatch {
     /// What could be decoded.
     pub positions: Vec<Position>,
+    /// The entry that each position came from, where the source is a stream; empty where it is a file.
+    pub ids: Vec<StreamId>,
     /// What could not.
     pub rejects: Vec<Reject>,
 }

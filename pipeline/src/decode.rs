@@ -5,6 +5,7 @@
 
 mod attributes;
 mod devices;
+mod entry;
 mod excerpt;
 mod fields;
 mod instant;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use race::time::Timestamp;
 
-use crate::batch::{PositionBatch, RawBatch, RawForm, Reject};
+use crate::batch::{PositionBatch, RawBatch, RawForm, RefusedEntry, Reject};
 
 pub(crate) use self::devices::{DEVICE_ID_ALLOWED, is_device_id};
 pub(crate) use self::excerpt::{excerpt, words};
@@ -48,7 +49,8 @@ impl Refused {
 
 impl Decoder {
     /// A decoder of records received at `received_at`: a fix may be at most
-    /// [`MAX_FUTURE_MS`](crate::limits::MAX_FUTURE_MS) later than that.
+    /// [`MAX_FUTURE_MS`](crate::limits::MAX_FUTURE_MS) later than that. An entry of a stream was received when it
+    /// was added, as its id says.
     pub fn new(received_at: Timestamp) -> Self {
         Self { window: Window::new(received_at), devices: Devices::default() }
     }
@@ -56,7 +58,10 @@ impl Decoder {
     /// Decodes a batch: each record becomes a position or a reject, both in the order of the batch.
     #[allow(clippy::needless_pass_by_value, reason = "a batch that is decoded is done with")]
     pub fn decode(&mut self, batch: RawBatch) -> PositionBatch {
-        let mut decoded = PositionBatch { positions: Vec::with_capacity(batch.len()), rejects: Vec::new() };
+        if batch.form == RawForm::Stream {
+            return self.decode_stream(&batch);
+        }
+        let mut decoded = PositionBatch { positions: Vec::with_capacity(batch.len()), ..Default::default() };
         let given = batch.device.as_ref().map(checked);
         let fallback = batch.fallback_device.as_ref().map(checked);
         for record in 0..batch.len() {
@@ -73,6 +78,7 @@ impl Decoder {
                         payload.device(given.as_ref(), fallback.as_ref(), &batch, &mut self.devices)?;
                     payload.decode(device, batch.codec, &self.window)
                 }),
+                RawForm::Stream => continue,
             };
             match position {
                 Ok(position) => decoded.positions.push(position),
@@ -81,6 +87,32 @@ impl Decoder {
                     line: batch.lines[record],
                     field,
                     message,
+                    entry: None,
+                }),
+            }
+        }
+        decoded
+    }
+
+    /// Decodes entries of a stream: positions and refusals keep the id they came from.
+    fn decode_stream(&mut self, batch: &RawBatch) -> PositionBatch {
+        let mut decoded = PositionBatch {
+            positions: Vec::with_capacity(batch.len()),
+            ids: Vec::with_capacity(batch.len()),
+            rejects: Vec::new(),
+        };
+        for entry in batch.entries.iter() {
+            match entry::decode(entry, batch, &mut self.devices) {
+                Ok(position) => {
+                    decoded.positions.push(position);
+                    decoded.ids.push(entry.id);
+                }
+                Err(Refused { field, message }) => decoded.rejects.push(Reject {
+                    source: batch.source.clone(),
+                    line: 0,
+                    field,
+                    message,
+                    entry: Some(Box::new(RefusedEntry::whole(entry))),
                 }),
             }
         }

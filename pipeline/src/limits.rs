@@ -10,6 +10,39 @@ pub const BATCH_BYTES: usize = 1 << 20;
 /// The longest line, or XML event, that a source reads; one fix is below 1 KiB, attributes included.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
+/// The longest entry of a stream, as the broker sends it. One fix is below 2 KiB; what is longer is passed over and
+/// dead-lettered, so that memory does not depend on what others write.
+pub const MAX_ENTRY_BYTES: usize = 1 << 20;
+
+/// Names and values kept of an entry that is passed over: enough to see who sent it and what it was meant to be.
+pub const OVERSIZE_HEAD_BYTES: usize = 4_096;
+
+/// What a reply to a read should have at most. The broker holds a whole reply for its reader, and the reader reads
+/// no further before it is through, so this is what one read costs both.
+pub const READ_REPLY_BYTES: usize = 4 << 20;
+
+/// Entries asked for in one read at most: the cost of a round trip vanishes long before.
+pub const READ_COUNT_MAX: usize = 8_192;
+
+/// Entry size assumed before the first read: a short first reply is a small price, a reply of gigabytes is not.
+pub const FIRST_ENTRY_BYTES: usize = 16 << 10;
+
+/// Room made for one read of a socket; what the kernel holds for a socket is of this order.
+pub const SOCKET_READ_BYTES: usize = 256 << 10;
+
+/// Levels of arrays in a reply: a read has four.
+pub const MAX_REPLY_NESTING: usize = 16;
+
+/// The longest line in a reply, and name of a stream: an error of the broker is one line.
+pub const MAX_REPLY_LINE_BYTES: usize = 64 << 10;
+
+/// Milliseconds to connect to the broker and log in.
+pub const BROKER_CONNECT_MS: u64 = 5_000;
+
+/// Milliseconds for which a broker may be silent, beyond the time it was asked to wait: a dead link looks like an
+/// idle one.
+pub const BROKER_SILENCE_MS: u64 = 10_000;
+
 /// The longest device id.
 pub const MAX_DEVICE_ID_CHARS: usize = 64;
 

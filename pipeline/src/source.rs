@@ -1,4 +1,4 @@
-//! Where undecoded records come from: a file of a track, or memory.
+//! Where undecoded records come from: a file of a track, memory, or a stream.
 //!
 //! A source is pulled for batches. What it refuses, a record or the rest of the source, comes between them and
 //! ends nothing that is good: the caller goes on pulling until it gets `None`.
@@ -10,6 +10,7 @@ mod input;
 mod lines;
 mod memory;
 mod ndjson;
+pub mod redis;
 
 pub use file::{BatchSize, OpenError, TrackFile, name_of};
 pub use input::Progress;

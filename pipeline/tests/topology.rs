@@ -103,8 +103,13 @@ async fn every_position_arrives_and_each_device_in_order() {
 async fn refusals_travel_with_the_rows() {
     let mut bad = RawBatch::new("memory".into(), "ndjson", RawForm::Json, None);
     bad.push(7, &[b"{\"device_id\":"]);
-    let reject =
-        Reject { source: "memory".into(), line: 9, field: "", message: "the rest cannot be read".to_owned() };
+    let reject = Reject {
+        source: "memory".into(),
+        line: 9,
+        field: "",
+        message: "the rest cannot be read".to_owned(),
+        entry: None,
+    };
     let mut sink = Kept::default();
     run(Memory::new(vec![bad]).with_reject(reject), &config(2, 10), &mut sink).await.unwrap();
     assert_eq!(sink.rejects, 2);

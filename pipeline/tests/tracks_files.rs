@@ -47,7 +47,7 @@ fn read_as(name: &str, content: &[u8], device: Option<&str>) -> Read {
     while let Some(item) = source.next() {
         match item {
             Ok(batch) => {
-                let PositionBatch { positions, rejects } = decoder.decode(batch);
+                let PositionBatch { positions, rejects, .. } = decoder.decode(batch);
                 read.positions.extend(positions);
                 read.rejects.extend(rejects);
             }

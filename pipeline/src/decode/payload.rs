@@ -87,6 +87,20 @@ impl<'a> Payload<'a> {
         }
     }
 
+    /// A field that a file may leave out and a tracker always sends, if it is missing.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        [
+            ("altitude", self.altitude),
+            ("angle", self.angle),
+            ("speed", self.speed),
+            ("satellites", self.satellites),
+            ("priority", self.priority),
+            ("attributes", self.attributes),
+        ]
+        .into_iter()
+        .find_map(|(field, value)| value.is_none().then_some(field))
+    }
+
     /// The position that the payload says.
     pub(super) fn decode(
         &self,

@@ -42,7 +42,7 @@ impl CsvRecords {
     }
 
     fn reject(&self, message: String) -> Reject {
-        Reject { source: self.source.clone(), line: self.lines.number(), field: "", message }
+        Reject { source: self.source.clone(), line: self.lines.number(), field: "", message, entry: None }
     }
 
     /// Takes the line read last for the header row.

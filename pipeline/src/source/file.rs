@@ -184,7 +184,13 @@ impl Source for TrackFile {
 
 impl TrackFile {
     fn no_fixes(&self) -> Reject {
-        Reject { source: self.batch.source.clone(), line: 0, field: "", message: "no fixes".into() }
+        Reject {
+            source: self.batch.source.clone(),
+            line: 0,
+            field: "",
+            message: "no fixes".into(),
+            entry: None,
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl GpxRecords {
     }
 
     fn reject(&self, line: u64, field: &'static str, message: String) -> Reject {
-        Reject { source: self.source.clone(), line, field, message }
+        Reject { source: self.source.clone(), line, field, message, entry: None }
     }
 
     /// Ends the source at a place where its XML cannot be followed any further.

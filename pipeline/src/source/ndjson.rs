@@ -24,7 +24,7 @@ impl NdjsonRecords {
     }
 
     fn reject(&self, message: String) -> Reject {
-        Reject { source: self.source.clone(), line: self.lines.number(), field: "", message }
+        Reject { source: self.source.clone(), line: self.lines.number(), field: "", message, entry: None }
     }
 }
 

@@ -71,7 +71,13 @@ impl Playlist {
                 OpenError::Read { error, .. } => error.to_string(),
                 OpenError::Device { .. } => error.to_string(),
             };
-            Reject { source: pipeline::source::name_of(&track.path), line: 0, field: "", message }
+            Reject {
+                source: pipeline::source::name_of(&track.path),
+                line: 0,
+                field: "",
+                message,
+                entry: None,
+            }
         })
     }
 
