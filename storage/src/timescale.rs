@@ -38,6 +38,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long sent bytes may stay unacknowledged before the connection counts as lost, where the configuration
 /// does not say.
 const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may be silent before the other side is asked whether it is still there, how often then,
+/// and how many times in vain, where the configuration leaves the two hours of old.
+const SILENCE: Duration = Duration::from_secs(15);
+const SILENCE_OF_OLD: Duration = Duration::from_secs(2 * 60 * 60);
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+const ASK_TIMES: u32 = 3;
 
 /// [`Positions`] in PostgreSQL, by one connection that writes and one that reads.
 ///
@@ -90,6 +96,9 @@ impl PostgresStore {
         }
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(UNANSWERED_TIMEOUT);
+        }
+        if config.get_keepalives() && config.get_keepalives_idle() == SILENCE_OF_OLD {
+            config.keepalives_idle(SILENCE).keepalives_interval(ASK_AGAIN).keepalives_retries(ASK_TIMES);
         }
         if config.get_application_name().is_none() {
             config.application_name("processor");

@@ -8,6 +8,7 @@ mod postgres;
 mod duplicates;
 mod encoding;
 mod fixture;
+mod hypertable;
 mod lost;
 mod oracle;
 mod positions;

@@ -146,3 +146,27 @@ async fn a_batch_over_very_many_days_lands() {
     assert_eq!(transactions.unwrap().get::<_, i64>(0), 313, "at most 32 days a transaction");
     assert_eq!(commit(&database.store().await, &rows).await, vec![Duplicate; 10_000]);
 }
+
+#[tokio::test]
+async fn a_batch_that_the_server_has_no_memory_for_is_split() {
+    let (database, store) = Database::stored().await;
+    // As a server with few locks does: more than five days in one transaction are too many.
+    let few_locks = "CREATE FUNCTION few_locks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+        IF (SELECT count(DISTINCT ts::date) FROM offered) > 5 THEN \
+            RAISE EXCEPTION 'out of shared memory' USING ERRCODE = '53200'; END IF; RETURN NULL; END $$; \
+        CREATE TRIGGER few_locks AFTER INSERT ON positions REFERENCING NEW TABLE AS offered \
+        FOR EACH STATEMENT EXECUTE FUNCTION few_locks()";
+    database.client.batch_execute(few_locks).await.unwrap();
+    let mut rows: Vec<Position> = (0..700).map(|n| fix("a", n / 7 * 86_400 + n % 7)).collect();
+    assert_eq!(commit(&store, &rows).await, vec![Inserted; 700]);
+    rows.push(rows[300].clone());
+    rows.push(fix("a", -86_400));
+    let expected = [vec![Duplicate; 701], vec![Inserted]].concat();
+    assert_eq!(commit(&database.store().await, &rows).await, expected);
+    let never = "CREATE OR REPLACE FUNCTION few_locks() RETURNS trigger LANGUAGE plpgsql AS \
+        $$ BEGIN RAISE EXCEPTION 'out of shared memory' USING ERRCODE = '53200'; END $$";
+    database.client.batch_execute(never).await.unwrap();
+    let error = store.commit_positions(vec![fix("b", 1), fix("b", 2)], AT).await.unwrap_err();
+    assert!(matches!(error, StoreError::Retry { .. }), "{error}");
+    assert_eq!(database.count("positions").await, 701, "and then it is for the caller to wait");
+}
