@@ -2,13 +2,14 @@
 //!
 //! The table `positions` is someone else's; this program only needs its columns and its unique key, see
 //! `timescale/schema.rs`, and no right to create tables but temporary ones. What one batch goes through is in
-//! `timescale/commit.rs`; why it goes by plain COPY or aside, in `timescale/path.rs`.
+//! `timescale/commit.rs`; which way it goes and why, in `timescale/path.rs`.
 
 mod commit;
 mod compare;
 mod encode;
 mod failure;
 mod instant;
+mod lookup;
 mod offer;
 mod path;
 mod read;

@@ -12,6 +12,7 @@ use super::compare::{self, Verdict};
 use super::encode::{self, CopyBuffer};
 use super::failure::Failure;
 use super::instant::Stored;
+use super::lookup;
 use super::offer::{Offer, Repeat, by_key};
 use super::path::PathChoice;
 use super::session::Session;
@@ -141,44 +142,51 @@ impl Batch<'_> {
 
     /// Inserts rows, given by key, in a transaction that it begins; those of them that were stored already.
     async fn insert(&mut self, new: &[usize], plain: bool) -> Result<Vec<usize>, Failure> {
-        let rows = new.iter().map(|&row| &self.offer.rows[row]);
-        let bytes = self.kept.buffer.encode(rows, self.ingested_at).map_err(Failure::refused)?;
-        let mut stored = None;
         if plain {
-            stored = self.insert_plain(new, &bytes).await?;
+            self.session.client.batch_execute(BEGIN).await?;
+            if self.copy_new(new).await? {
+                self.kept.path.plain_went_through();
+                return Ok(Vec::new());
+            }
+            self.kept.path.plain_failed();
         }
-        let stored = match stored {
-            Some(stored) => stored,
-            None => self.insert_aside(new, &bytes).await?,
-        };
-        self.kept.buffer.reclaim(bytes);
+        let (client, rows) = (&self.session.client, self.offer.rows);
+        client.batch_execute(BEGIN).await?;
+        let mut stored = lookup::stored(client, &self.session.lookup, rows, new).await?;
+        let mut rest = new.to_vec();
+        rest.retain(|&row| stored.binary_search_by(|&s| by_key(&rows[s], &rows[row])).is_err());
+        if !rest.is_empty() && !self.copy_new(&rest).await? {
+            // Another writer stored some of them since.
+            stored = self.insert_aside(new).await?;
+        }
+        self.kept.path.looked_first(stored.len());
         Ok(stored)
     }
 
-    /// By plain COPY; `None` when a row was there already, and then nothing is done.
-    async fn insert_plain(&mut self, new: &[usize], bytes: &Bytes) -> Result<Option<Vec<usize>>, Failure> {
-        let client = &self.session.client;
-        client.batch_execute(BEGIN).await?;
-        match copy(client, &self.session.plain, bytes, new.len()).await {
-            Ok(()) => {
-                self.kept.path.plain_went_through();
-                Ok(Some(Vec::new()))
-            }
+    /// Inserts rows by plain COPY. `false` when one was stored already, and then the transaction is undone.
+    async fn copy_new(&mut self, new: &[usize]) -> Result<bool, Failure> {
+        let bytes = self.encoded(new)?;
+        let session = &self.session;
+        let copied = copy(&session.client, &session.plain, &bytes, new.len()).await;
+        self.kept.buffer.reclaim(bytes);
+        match copied {
+            Ok(()) => Ok(true),
             Err(failure) if failure.is_unique_violation() => {
-                client.batch_execute("ROLLBACK").await?;
-                self.kept.path.plain_failed();
-                Ok(None)
+                session.client.batch_execute("ROLLBACK").await?;
+                Ok(false)
             }
             Err(failure) => Err(failure),
         }
     }
 
-    /// By COPY aside and INSERT of what is new.
-    async fn insert_aside(&mut self, new: &[usize], bytes: &Bytes) -> Result<Vec<usize>, Failure> {
+    /// Inserts by COPY into a table of this connection and INSERT of what is new, whatever other writers do.
+    async fn insert_aside(&mut self, new: &[usize]) -> Result<Vec<usize>, Failure> {
+        let bytes = self.encoded(new)?;
         let aside = self.session.aside().await?;
         let (client, rows) = (&self.session.client, self.offer.rows);
         client.batch_execute(BEGIN).await?;
-        copy(client, &aside.copy, bytes, new.len()).await?;
+        copy(client, &aside.copy, &bytes, new.len()).await?;
+        self.kept.buffer.reclaim(bytes);
         let mut stored = Vec::new();
         for found in client.query(&aside.insert, &[]).await? {
             let (device, Stored(ts)) = (found.try_get::<_, &str>(0)?, found.try_get(1)?);
@@ -186,8 +194,12 @@ impl Batch<'_> {
             let at = at.map_err(|_| Failure::broken(format!("{device} at {ts} was not offered")))?;
             stored.push(new[at]);
         }
-        self.kept.path.went_aside(stored.len());
         Ok(stored)
+    }
+
+    fn encoded(&mut self, new: &[usize]) -> Result<Bytes, Failure> {
+        let rows = new.iter().map(|&row| &self.offer.rows[row]);
+        self.kept.buffer.encode(rows, self.ingested_at).map_err(Failure::refused)
     }
 
     /// Writes down what is committed.

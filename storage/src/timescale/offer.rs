@@ -63,7 +63,7 @@ impl<'a> Offer<'a> {
         let days: Vec<i64> = days.into_iter().collect();
         let mut parts = vec![Vec::new(); days.len().div_ceil(MAX_DAYS)];
         for &row in &self.firsts {
-            let day = days.partition_point(|&day| day < self.day(row));
+            let day = days.partition_point(|&other| other < day(&self.rows[row]));
             parts[day / MAX_DAYS].push(row);
         }
         parts
@@ -76,7 +76,7 @@ impl<'a> Offer<'a> {
         }
         let days = self.days(part);
         let (early, late) = match days.iter().nth(days.len() / 2) {
-            Some(&middle) if days.len() > 1 => part.iter().partition(|&&row| self.day(row) < middle),
+            Some(&middle) if days.len() > 1 => part.iter().partition(|&&row| day(&self.rows[row]) < middle),
             _ => {
                 let (early, late) = part.split_at(part.len() / 2);
                 (early.to_vec(), late.to_vec())
@@ -88,17 +88,18 @@ impl<'a> Offer<'a> {
     fn days(&self, part: &[usize]) -> BTreeSet<i64> {
         let mut days = BTreeSet::new();
         let mut last = None;
-        for day in part.iter().map(|&row| self.day(row)) {
+        for day in part.iter().map(|&row| day(&self.rows[row])) {
             if last.replace(day) != Some(day) {
                 days.insert(day);
             }
         }
         days
     }
+}
 
-    fn day(&self, row: usize) -> i64 {
-        self.rows[row].ts.micros().div_euclid(DAY_MICROS)
-    }
+/// The day of a fix, UTC, counted from 1970: the chunk that it lands in.
+pub(super) fn day(row: &Position) -> i64 {
+    row.ts.micros().div_euclid(DAY_MICROS)
 }
 
 #[cfg(test)]

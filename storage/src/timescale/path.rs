@@ -1,11 +1,15 @@
-//! Which way a batch goes to the table: plain COPY, or COPY aside and INSERT of what is new.
+//! Which way a batch goes to the table: plain COPY, or COPY of what a look into the index did not find.
 //!
 //! Plain COPY is the fastest, but fails as a whole on one duplicate and leaves what it wrote as dead rows. So
-//! after a failure batches go aside until a run of them met no duplicate, and each further failure asks for a
-//! longer run. With one duplicate in 10 000 rows every third batch of 4 096 would fail; this way less than one
-//! in a hundred does.
+//! after a failure batches are looked up first until a run of them met no duplicate, and each further failure
+//! asks for a longer run. With one duplicate in 10 000 rows every third batch of 4 096 would fail; this way less
+//! than one in a hundred does.
+//!
+//! Looking up is one descent into the index for each run of a device's fixes, and what is left goes by COPY. COPY
+//! into a temporary table and INSERT … ON CONFLICT writes rows one by one; it is kept for the batch that another
+//! writer gets in the way of between the look and the COPY, because it always gets through.
 
-/// Clean batches that must have gone aside before plain COPY is tried again: at first, and at most.
+/// Clean batches that must have been looked up before plain COPY is tried again: at first, and at most.
 const FIRST_RUN: u32 = 16;
 const LONGEST_RUN: u32 = 512;
 /// Plain COPYs in a row after which an earlier failure is forgotten.
@@ -46,8 +50,8 @@ impl PathChoice {
         }
     }
 
-    /// A batch went aside, and so many of its rows were stored already.
-    pub(super) fn went_aside(&mut self, duplicates: usize) {
+    /// A batch was looked up first, and so many of its rows were stored already.
+    pub(super) fn looked_first(&mut self, duplicates: usize) {
         self.asked = if duplicates == 0 {
             self.asked.saturating_sub(1)
         } else {
@@ -67,12 +71,12 @@ mod tests {
         assert!(path.is_plain());
         path.plain_failed();
         for _ in 0..10 {
-            path.went_aside(0);
+            path.looked_first(0);
         }
-        path.went_aside(3);
+        path.looked_first(3);
         for _ in 0..FIRST_RUN {
             assert!(!path.is_plain());
-            path.went_aside(0);
+            path.looked_first(0);
         }
         assert!(path.is_plain());
         path.plain_failed();

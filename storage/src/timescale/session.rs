@@ -5,12 +5,15 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 use super::compare;
 use super::encode::COLUMNS;
 use super::failure::Failure;
+use super::lookup;
 use super::recent::Recent;
 use super::schema::{self, Found};
 
-/// Durability is the writer's promise, so it is not left to the server's configuration. Instants and floats
-/// travel in binary, whatever the other settings.
-const SETTINGS: &str = "SET synchronous_commit = on; SET client_min_messages = warning";
+/// Durability is the writer's promise, so it is not left to the server's configuration. Every query here is meant
+/// to go by the unique key: a plan that was made while the table was small must not scan it when it has grown, and
+/// none is worth compiling.
+const SETTINGS: &str = "SET synchronous_commit = on; SET enable_seqscan = off; SET jit = off; \
+                        SET client_min_messages = warning";
 
 /// Where rows wait for INSERT. Temporary: no log is written for them. No statistics are ever collected, so the
 /// plan does not change under way.
@@ -24,6 +27,7 @@ pub(super) struct Session {
     pub(super) found: Found,
     pub(super) recent: Recent,
     pub(super) plain: Statement,
+    pub(super) lookup: Statement,
     pub(super) compare: Statement,
     aside: Option<Aside>,
 }
@@ -41,8 +45,9 @@ impl Session {
         let client = connect(config).await?;
         let found = schema::check(&client).await?;
         let plain = client.prepare(&format!("COPY positions ({COLUMNS}) FROM STDIN (FORMAT binary)")).await?;
+        let lookup = client.prepare(lookup::SELECT).await?;
         let compare = client.prepare(compare::SELECT).await?;
-        Ok(Self { client, found, recent: Recent::default(), plain, compare, aside: None })
+        Ok(Self { client, found, recent: Recent::default(), plain, lookup, compare, aside: None })
     }
 
     /// The statements of the way aside; outside a transaction, which could undo the table.
