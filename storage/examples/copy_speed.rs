@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p storage --example copy_speed -- [ROWS] [BATCH] [DEVICES] [URL]`
 //!
-//! Without a URL a server of its own is started in a temporary folder, and every run has a new table. With one,
-//! the tables `copy_speed` and `positions` of that database are made anew.
+//! Batch by batch the one and then the other, into two tables alike, so that a noisy neighbour slows both. Without
+//! a URL a server of its own is started in a temporary folder; with one, the tables `ready_made` and `positions` of
+//! that database are made anew.
 
 #[path = "../tests/support/postgres.rs"]
 #[allow(unreachable_pub, dead_code, clippy::unwrap_used, reason = "shared with the tests")]
@@ -19,13 +20,15 @@ use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 use storage::timescale::{COLUMNS, CopyBuffer, PostgresStore};
 use storage::{Positions as _, RowOutcome};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, Statement};
 
-const TABLE: &str = "DROP TABLE IF EXISTS positions; CREATE TABLE positions (device_id text NOT NULL, \
+const TABLE: &str = "DROP TABLE IF EXISTS positions, ready_made; CREATE TABLE positions (device_id text NOT NULL, \
     ts timestamptz NOT NULL, ingested_at timestamptz NOT NULL DEFAULT now(), latitude float8 NOT NULL, \
     longitude float8 NOT NULL, altitude real NOT NULL, angle real NOT NULL, speed real NOT NULL, \
     satellites smallint NOT NULL, priority smallint NOT NULL, codec text NOT NULL, attributes jsonb NOT NULL, \
     faulty boolean NOT NULL DEFAULT false);";
+/// The same columns and indexes.
+const READY_MADE: &str = "CREATE TABLE ready_made (LIKE positions INCLUDING ALL); CHECKPOINT";
 const LEAN: &str = "CREATE UNIQUE INDEX ON positions (device_id, ts);";
 const ALL: &str = "CREATE UNIQUE INDEX ON positions (device_id, ts); CREATE INDEX ON positions (ts DESC); \
     CREATE INDEX ON positions (device_id, ts DESC) WHERE faulty = FALSE;";
@@ -54,13 +57,12 @@ async fn main() -> Outcome<()> {
     println!("{rows} rows of {devices} devices in batches of {batch}");
     encoder(&offered(rows.min(batch), batch, devices, 0)?)?;
     for (indexes, name) in [(LEAN, "unique key only"), (ALL, "three indexes")] {
-        let floor = raw(&client, indexes, &offered(rows, batch, devices, 0)?).await?;
-        println!("{name}: ready-made COPY, sorted {floor:8.0} rows/s");
+        println!("{name}:");
         for rate in RATES {
-            store(&client, &config, indexes, &offered(rows, batch, devices, rate)?, (rate, floor)).await?;
+            client.batch_execute(&format!("{TABLE} {indexes} {READY_MADE}")).await?;
+            let batches = (offered(rows, batch, devices, 0)?, offered(rows, batch, devices, rate)?);
+            both(&client, &config, &batches.0, &batches.1, rate).await?;
         }
-        let floor = raw(&client, indexes, &offered(rows, batch, devices, 0)?).await?;
-        println!("{name}: ready-made COPY, again  {floor:8.0} rows/s");
     }
     Ok(())
 }
@@ -83,66 +85,68 @@ fn encoder(batches: &[Vec<Position>]) -> Outcome<()> {
     Ok(())
 }
 
-/// Ready-made bytes by one COPY a batch, rows sorted as the store sorts them.
-async fn raw(client: &Client, indexes: &str, batches: &[Vec<Position>]) -> Outcome<f64> {
-    client.batch_execute(&format!("{TABLE} {indexes} CHECKPOINT")).await?;
-    client.batch_execute("SET synchronous_commit = on").await?;
-    let mut ready: Vec<Bytes> = Vec::new();
-    for batch in batches {
-        let mut sorted: Vec<&Position> = batch.iter().collect();
-        sorted.sort_by(|a, b| (&a.device_id, a.ts).cmp(&(&b.device_id, b.ts)));
-        ready.push(CopyBuffer::default().encode(sorted.into_iter(), AT)?);
-    }
-    let copy = client.prepare(&format!("COPY positions ({COLUMNS}) FROM STDIN (FORMAT binary)")).await?;
-    let started = Instant::now();
-    for mut bytes in ready {
-        let mut sink = pin!(client.copy_in(&copy).await?);
-        while !bytes.is_empty() {
-            sink.feed(bytes.split_to(bytes.len().min(64 * 1024))).await?;
-        }
-        sink.finish().await?;
-    }
-    let rows: usize = batches.iter().map(Vec::len).sum();
-    Ok(rows as f64 / started.elapsed().as_secs_f64())
-}
-
-async fn store(
+/// Each batch ready-made into one table, and through the store into the other.
+async fn both(
     client: &Client,
     config: &Config,
-    indexes: &str,
+    clean: &[Vec<Position>],
     batches: &[Vec<Position>],
-    (rate, floor): (u64, f64),
+    rate: u64,
 ) -> Outcome<()> {
-    client.batch_execute(&format!("{TABLE} {indexes} CHECKPOINT")).await?;
-    let store = PostgresStore::connect(config.clone()).await?;
     if rate == 10_000 {
+        let store = PostgresStore::connect(config.clone()).await?;
         for batch in batches {
             store.commit_positions(batch.clone(), AT).await?;
         }
     }
+    client.batch_execute("SET synchronous_commit = on").await?;
+    let copy = client.prepare(&format!("COPY ready_made ({COLUMNS}) FROM STDIN (FORMAT binary)")).await?;
     let store = PostgresStore::connect(config.clone()).await?;
-    let (mut inserted, mut busy, cpu) = (0, Duration::ZERO, cpu_seconds());
-    let mut cloning = 0.0;
-    for batch in batches {
-        let before = cpu_seconds();
-        let rows = batch.clone();
-        cloning += cpu_seconds() - before;
+    let (mut inserted, mut cpu) = (0, 0.0);
+    let (mut raw, mut stored) = (Duration::ZERO, Duration::ZERO);
+    for (clean, batch) in clean.iter().zip(batches) {
+        let bytes = ready_made(clean)?;
         let started = Instant::now();
+        send(client, &copy, bytes).await?;
+        raw += started.elapsed();
+        let (rows, before, started) = (batch.clone(), cpu_seconds(), Instant::now());
         inserted += store.commit_positions(rows, AT).await?.count(RowOutcome::Inserted);
-        busy += started.elapsed();
+        stored += started.elapsed();
+        cpu += cpu_seconds() - before;
     }
-    let cpu = cpu_seconds() - cpu - cloning;
-    let rows: usize = batches.iter().map(Vec::len).sum();
-    let per_second = rows as f64 / busy.as_secs_f64();
-    let size: i64 = client.query_one("SELECT pg_table_size('positions')", &[]).await?.get(0);
-    println!(
-        "  store, {:5.2} % again {per_second:8.0} rows/s, {:.2} of COPY, {inserted} inserted, {:.2} us of own CPU \
-         a row, {:.0} table bytes a stored row",
-        rate as f64 / 100.0,
-        per_second / floor,
-        cpu * 1e6 / rows as f64,
-        size as f64 / client.query_one("SELECT count(*) FROM positions", &[]).await?.get::<_, i64>(0) as f64
+    let rows = batches.iter().map(Vec::len).sum::<usize>() as f64;
+    let size = client.query_one(
+        "SELECT pg_table_size('positions')::float8 / (SELECT count(*) FROM positions), \
+                pg_table_size('ready_made')::float8 / (SELECT count(*) FROM ready_made)",
+        &[],
     );
+    let size = size.await?;
+    println!(
+        "  {:6.2} % again: ready-made {:7.0} rows/s, store {:7.0}, ratio {:.2}; {inserted} inserted, {:.2} us of own \
+         CPU a row, table {:.2} as large",
+        rate as f64 / 100.0,
+        rows / raw.as_secs_f64(),
+        rows / stored.as_secs_f64(),
+        raw.as_secs_f64() / stored.as_secs_f64(),
+        cpu * 1e6 / rows,
+        size.get::<_, f64>(0) / size.get::<_, f64>(1)
+    );
+    Ok(())
+}
+
+/// A batch sorted and encoded, as the store does it.
+fn ready_made(batch: &[Position]) -> Outcome<Bytes> {
+    let mut sorted: Vec<&Position> = batch.iter().collect();
+    sorted.sort_by(|a, b| (&a.device_id, a.ts).cmp(&(&b.device_id, b.ts)));
+    Ok(CopyBuffer::default().encode(sorted.into_iter(), AT)?)
+}
+
+async fn send(client: &Client, copy: &Statement, mut bytes: Bytes) -> Outcome<()> {
+    let mut sink = pin!(client.copy_in(copy).await?);
+    while !bytes.is_empty() {
+        sink.feed(bytes.split_to(bytes.len().min(64 * 1024))).await?;
+    }
+    sink.finish().await?;
     Ok(())
 }
 
