@@ -70,7 +70,7 @@ impl Server {
         }
     }
 
-    /// Kills the server as a loss of power would.
+    /// Kills the server's first process; the others notice and end. Memory of the machine is not lost.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
