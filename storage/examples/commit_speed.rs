@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 use storage::sqlite::{Durability, SqliteStore};
-use storage::{RowOutcome, Store};
+use storage::{Positions, RowOutcome};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

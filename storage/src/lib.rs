@@ -1,8 +1,10 @@
 //! Where positions, the course and the race records are kept.
 //!
-//! One trait, [`Store`], and the databases behind it. SQLite is the embedded default: one file, no server.
+//! Two traits, [`Positions`] and, on top of it, [`Store`], and the databases behind them. SQLite is the embedded
+//! default: one file, no server. PostgreSQL, with or without TimescaleDB, keeps the positions of a platform.
 
 pub mod sqlite;
+pub mod timescale;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -98,22 +100,10 @@ pub enum StoreError {
     },
 }
 
-/// A database that keeps positions, the course and the race records.
+/// A database that keeps positions.
 ///
 /// Every method is one transaction. A clone is another handle to the same database.
-pub trait Store: Clone + Send + Sync + 'static {
-    /// Stores the course: rows are inserted or updated by id; rows of the same events that are no longer in
-    /// `tables` are removed. Positions and devices are never removed. Records of entries and stages that are gone
-    /// are retracted.
-    fn save_course(
-        &self,
-        tables: Arc<Tables>,
-        at: Timestamp,
-    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
-
-    /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
-    fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
-
+pub trait Positions: Clone + Send + Sync + 'static {
     /// Stores positions in one transaction; on return they are durable. Within the batch and against what is
     /// stored the first row for a (device, ts) stays.
     fn commit_positions(
@@ -145,6 +135,21 @@ pub trait Store: Clone + Send + Sync + 'static {
         from: Timestamp,
         to: Option<Timestamp>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// A database that keeps positions, the course and the race records; every method is one transaction.
+pub trait Store: Positions {
+    /// Stores the course: rows are inserted or updated by id; rows of the same events that are no longer in
+    /// `tables` are removed. Positions and devices are never removed. Records of entries and stages that are gone
+    /// are retracted.
+    fn save_course(
+        &self,
+        tables: Arc<Tables>,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
+    fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
 
     /// Makes the stored records of one entry equal to `records`, see [`EntryRecords`] and [`Changes`].
     fn save_records(

@@ -24,12 +24,12 @@ use race::time::Timestamp;
 use rusqlite::Connection;
 
 use self::failure::Failure;
-use crate::{Changes, Committed, EntryRecords, Store, StoreError};
+use crate::{Changes, Committed, EntryRecords, Positions, Store, StoreError};
 
 /// When what was committed is safe from a loss of power. A crash of the program alone never loses a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// Every commit waits for the disk: what [`Store`] promises.
+    /// Every commit waits for the disk: what [`Positions`] promises.
     #[default]
     EveryCommit,
     /// The disk is waited for every 64 MiB or so. A loss of power may undo the last commits, whole and in order:
@@ -91,15 +91,7 @@ impl SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
-    async fn save_course(&self, tables: Arc<Tables>, at: Timestamp) -> Result<Changes, StoreError> {
-        self.call("storing the course", move |c| course::save(c, &tables, at)).await
-    }
-
-    async fn load_course(&self) -> Result<Tables, StoreError> {
-        self.call("reading the course", course::load).await
-    }
-
+impl Positions for SqliteStore {
     async fn commit_positions(
         &self,
         rows: Vec<Position>,
@@ -129,6 +121,16 @@ impl Store for SqliteStore {
         to: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
         self.call("counting faulty positions", move |c| positions::count_faulty(c, &device, from, to)).await
+    }
+}
+
+impl Store for SqliteStore {
+    async fn save_course(&self, tables: Arc<Tables>, at: Timestamp) -> Result<Changes, StoreError> {
+        self.call("storing the course", move |c| course::save(c, &tables, at)).await
+    }
+
+    async fn load_course(&self) -> Result<Tables, StoreError> {
+        self.call("reading the course", course::load).await
     }
 
     async fn save_records(&self, records: EntryRecords, at: Timestamp) -> Result<Changes, StoreError> {

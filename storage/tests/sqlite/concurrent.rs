@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use race::time::Timestamp;
 use storage::sqlite::SqliteStore;
-use storage::{RowOutcome, Store, StoreError};
+use storage::{Positions, RowOutcome, Store, StoreError};
 
 use crate::fixture::{Scratch, course};
 use crate::positions::fix;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use race::position::{DeviceId, Position};
 use race::time::Timestamp;
-use storage::{RowOutcome, Store, StoreError};
+use storage::{Positions, RowOutcome, StoreError};
 
 use crate::fixture::Scratch;
 use RowOutcome::{Conflict, Duplicate, Inserted};

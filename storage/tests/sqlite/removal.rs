@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use race::course::Tables;
-use storage::Store;
+use storage::{Positions as _, Store};
 
 use crate::fixture::{AT, Scratch, course, ts};
 use crate::positions::fix;

@@ -1,0 +1,207 @@
+//! Positions in PostgreSQL, 14 or later, with TimescaleDB or without.
+//!
+//! The table `positions` is someone else's; this program only needs its columns and its unique key, see
+//! `timescale/schema.rs`, and no right to create tables but temporary ones. What one batch goes through is in
+//! `timescale/commit.rs`; which way it goes and why, in `timescale/path.rs`.
+
+mod commit;
+mod compare;
+mod encode;
+mod failure;
+mod instant;
+mod lookup;
+mod offer;
+mod path;
+mod read;
+mod recent;
+mod schema;
+mod session;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use race::position::{DeviceId, Position};
+use race::time::Timestamp;
+use tokio::sync::Mutex;
+use tokio_postgres::Config;
+
+use self::commit::Kept;
+use self::failure::Failure;
+use self::read::Reader;
+use self::session::Session;
+use crate::{Committed, Positions, StoreError};
+
+pub use self::encode::{COLUMNS, CopyBuffer};
+
+/// How long to wait for a server that does not answer, where the configuration does not say.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long sent bytes may stay unacknowledged before the connection counts as lost, where the configuration
+/// does not say.
+const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may be silent before the other side is asked whether it is still there, how often then,
+/// and how many times in vain, where the configuration leaves the two hours of old.
+const SILENCE: Duration = Duration::from_secs(15);
+const SILENCE_OF_OLD: Duration = Duration::from_secs(2 * 60 * 60);
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+const ASK_TIMES: u32 = 3;
+
+/// [`Positions`] in PostgreSQL, by one connection that writes and one that reads.
+///
+/// A clone is another handle to the same two connections: batches of all clones commit one after another. For a
+/// second writer connect a second store.
+///
+/// A batch over more than 32 days, or one that the server has no memory for, is committed in several
+/// transactions. That, a lost connection and a lost answer to COMMIT are all the same to the caller: the batch
+/// is offered again, and what is stored already is a duplicate. A lost connection is opened again by the next
+/// call; waiting between calls is the caller's. A call whose future is dropped gives up its connection, and with
+/// it what was not committed.
+///
+/// Attributes are compared and read as jsonb prints them.
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Config,
+    name: String,
+    timescaledb: Option<String>,
+    writer: Mutex<Writer>,
+    reader: Mutex<Option<Reader>>,
+}
+
+/// The writing connection, while there is one and no call holds it, and what outlives it.
+#[derive(Default)]
+struct Writer {
+    session: Option<Session>,
+    kept: Kept,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Connects and checks the schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Retry`] when the server cannot be reached or takes no connections now;
+    /// [`StoreError::Broken`] when it refuses the user, or when the schema does not fit: the message then names
+    /// everything that is missing.
+    pub async fn connect(mut config: Config) -> Result<Self, StoreError> {
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(UNANSWERED_TIMEOUT);
+        }
+        if config.get_keepalives() && config.get_keepalives_idle() == SILENCE_OF_OLD {
+            config.keepalives_idle(SILENCE).keepalives_interval(ASK_AGAIN).keepalives_retries(ASK_TIMES);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("processor");
+        }
+        let name = name_of(&config);
+        let opened = Session::open(&config).await;
+        let session = opened.map_err(|failure| failure.while_doing(format!("connecting to {name}")))?;
+        let timescaledb = session.found.timescaledb.clone();
+        let writer = Mutex::new(Writer { session: Some(session), kept: Kept::default() });
+        let shared = Shared { config, name, timescaledb, writer, reader: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The version of TimescaleDB that was found when the store was made; `None` on plain PostgreSQL.
+    pub fn timescaledb(&self) -> Option<&str> {
+        self.shared.timescaledb.as_deref()
+    }
+
+    async fn commit(&self, rows: &[Position], ingested_at: Timestamp) -> Result<Committed, Failure> {
+        if rows.is_empty() {
+            return Ok(Committed::default());
+        }
+        let mut writer = self.shared.writer.lock().await;
+        let Writer { session, kept } = &mut *writer;
+        // Taken out while it is in use: a connection that a call was torn from is not used again.
+        let mut open = match session.take().filter(|session| !session.client.is_closed()) {
+            Some(open) => open,
+            None => Session::open(&self.shared.config).await?,
+        };
+        let committed = commit::commit(&mut open, kept, rows, ingested_at).await;
+        let usable = match &committed {
+            Ok(_) => true,
+            Err(failure) if failure.leaves_the_connection() => {
+                open.client.batch_execute("ROLLBACK").await.is_ok()
+            }
+            Err(_) => false,
+        };
+        *session = usable.then_some(open);
+        committed
+    }
+
+    /// Reads with the reading connection, which is given up when that fails.
+    async fn read<T>(&self, work: impl AsyncFnOnce(&Reader) -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut reader = self.shared.reader.lock().await;
+        let open = match reader.take().filter(|reader| !reader.is_closed()) {
+            Some(open) => open,
+            None => Reader::open(&self.shared.config).await?,
+        };
+        let read = work(&open).await?;
+        *reader = Some(open);
+        Ok(read)
+    }
+
+    fn error(&self, doing: &str, failure: Failure) -> StoreError {
+        failure.while_doing(format!("{doing} in {}", self.shared.name))
+    }
+}
+
+impl Positions for PostgresStore {
+    async fn commit_positions(
+        &self,
+        rows: Vec<Position>,
+        ingested_at: Timestamp,
+    ) -> Result<Committed, StoreError> {
+        self.commit(&rows, ingested_at).await.map_err(|f| self.error("storing positions", f))
+    }
+
+    async fn devices_with_positions(&self, devices: Vec<DeviceId>) -> Result<Vec<DeviceId>, StoreError> {
+        let found = self.read(async |reader| reader.devices(&devices).await).await;
+        found.map_err(|f| self.error("looking for devices", f))
+    }
+
+    async fn read_positions(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+        to: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Position>, StoreError> {
+        let read = self.read(async |reader| reader.read(&device, from, to, limit).await).await;
+        read.map_err(|f| self.error("reading positions", f))
+    }
+
+    async fn count_faulty(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+        to: Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        let counted = self.read(async |reader| reader.count_faulty(&device, from, to).await).await;
+        counted.map_err(|f| self.error("counting faulty positions", f))
+    }
+}
+
+/// Where the database is, without the password.
+fn name_of(config: &Config) -> String {
+    let host = config.get_hosts().first().map(|host| match host {
+        tokio_postgres::config::Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+    });
+    let port = config.get_ports().first().copied().unwrap_or(5_432);
+    let database = config.get_dbname().or_else(|| config.get_user()).unwrap_or_default();
+    format!("postgresql://{}:{port}/{database}", host.unwrap_or_default())
+}
