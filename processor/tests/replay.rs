@@ -278,3 +278,49 @@ fn a_full_stderr_costs_no_result() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(stage(&String::from_utf8_lossy(&output.stdout), 0)["status"], "finished");
 }
+
+#[test]
+fn two_replays_at_once_leave_what_one_would() {
+    let fixes = drive(2.0);
+    let whole = Bench::new();
+    whole.write("d1.csv", csv(&fixes));
+    let (expected, _, _) = whole.replay(&["d1.csv"]);
+    for _ in 0..8 {
+        let bench = Bench::new();
+        let (even, odd): (Vec<_>, Vec<_>) = fixes.iter().partition(|fix| (fix.0 as u32).is_multiple_of(2));
+        bench.write("even.csv", csv(&even));
+        bench.write("odd.csv", csv(&odd));
+        let start = |file: &str| {
+            std::process::Command::new(env!("CARGO_BIN_EXE_processor"))
+                .current_dir(bench.folder.path())
+                .args([
+                    "replay",
+                    "--json",
+                    "--write-rows",
+                    "20",
+                    "--batch-records",
+                    "5",
+                    "--course",
+                    "course.json",
+                    file,
+                ])
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let both = [start("d1=even.csv"), start("d1=odd.csv")];
+        for one in both {
+            let output = one.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let stored = bench.dump();
+        let (again, told, _) = bench.replay(&["d1=even.csv"]);
+        assert_eq!(again, expected);
+        assert!(
+            told.contains("records     0 new, 0 revised, 0 retracted"),
+            "the stored result was stale: {told}"
+        );
+        assert_eq!(stored, bench.dump());
+    }
+}

@@ -72,6 +72,17 @@ impl SqliteStore {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::from(path) })
     }
 
+    /// A number that differs from an earlier one when another connection has committed in between.
+    ///
+    /// # Errors
+    /// As any call: the database is locked or broken.
+    pub async fn foreign_changes(&self) -> Result<i64, StoreError> {
+        self.call("looking for changes by others", |c| {
+            Ok(c.query_row("PRAGMA data_version", [], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// Runs `work` with the connection on a thread that may block.
     async fn call<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
     where

@@ -107,6 +107,7 @@ async fn replay(
     mut changes: Changes,
 ) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
+    let seen = store.foreign_changes().await?;
     let config = topology::Config {
         lanes: usize::from(args.lanes),
         write: WriteLimits { rows: args.write_rows as usize, bytes: WRITE_BYTES, age: WRITE_AGE },
@@ -123,12 +124,26 @@ async fn replay(
     .await?;
     let written = begun.elapsed();
     let asked: BTreeSet<Uuid> = asked.events.iter().map(|event| event.id).collect();
-    let outcome = Outcome::of(course, &store, sink.take_evaluations(), |event| {
+    let is_asked = |event: usize| {
         asked.contains(&course.events[event].row.id)
             || report.lanes.touched.iter().any(|(touched, _)| *touched == event)
-    })
-    .await?;
-    changes += outcome.save(&store, received_at).await?;
+    };
+    let mut judged = sink.take_evaluations();
+    let mut known = seen;
+    let outcome = loop {
+        // Another replay into the same store may have added what no lane here has seen; then all is judged by what
+        // is stored, and once more if it happens again meanwhile.
+        let now = store.foreign_changes().await?;
+        if now != known {
+            judged.clear();
+        }
+        known = now;
+        let outcome = Outcome::of(course, &store, std::mem::take(&mut judged), is_asked).await?;
+        changes += outcome.save(&store, received_at).await?;
+        if store.foreign_changes().await? == known {
+            break outcome;
+        }
+    };
     let shown = outcome.only(|event| asked.contains(&course.events[event].row.id));
 
     let mut out = std::io::stdout().lock();
