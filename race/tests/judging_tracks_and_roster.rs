@@ -64,8 +64,11 @@ fn the_window_of_an_event_reaches_over_its_margin() {
 /// Which IMEI times entry 2, from when, until when.
 type Span = (&'static str, Option<f64>, Option<f64>);
 
-/// The trackers of entry 2: IMEI and columns of `entry_devices`.
-fn carried(rows: &[(&str, Value)]) -> Value {
+/// The IMEI of a tracker and columns of its `entry_devices`.
+type Carried = (&'static str, Value);
+
+/// A course in which entry 2 carries these trackers.
+fn carried(rows: &[Carried]) -> Value {
     let mut document = document();
     (document["devices"], document["entry_devices"]) = (json!([]), json!([]));
     for (n, (imei, columns)) in (100..).zip(rows) {
@@ -92,13 +95,13 @@ fn one_device_times_an_entry_at_each_instant() {
     let body_timing = json!({"assigned_user_id": id(50), "timing": true});
     let plain = json!({});
     let always = |imei| vec![(imei, None, None)];
-    let cases: Vec<(&str, Vec<(&str, Value)>, Vec<Span>)> = vec![
+    let cases: Vec<(&str, Vec<Carried>, Vec<Span>)> = vec![
         (
             "the lowest IMEI",
             vec![("b", plain.clone()), ("a", plain.clone()), ("c", plain.clone())],
             always("a"),
         ),
-        ("timing first", vec![("a", plain.clone()), ("b", timing.clone())], always("b")),
+        ("timing first", vec![("a", plain.clone()), ("b", timing)], always("b")),
         ("vehicle-mounted before body-worn", vec![("a", body.clone()), ("b", plain.clone())], always("b")),
         ("body-worn though timing", vec![("a", body_timing.clone()), ("b", plain.clone())], always("b")),
         ("body-worn alone", vec![("b", body.clone()), ("c", body_timing)], always("c")),
