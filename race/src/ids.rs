@@ -65,6 +65,7 @@ mod tests {
             direction: Some("enter"),
             start: Some(Timestamp::from_millis(1)),
         };
+        assert_eq!(row_id(&key).to_string(), "b28bcf76-f25f-5584-9f5d-c4ac1d72791a");
         assert_eq!(row_id(&key).get_version_num(), 5);
         assert_ne!(row_id(&key), row_id(&Key { direction: Some("exit"), ..key }));
         assert_ne!(row_id(&key), row_id(&Key { start: Some(Timestamp::from_millis(2)), ..key }));
