@@ -58,7 +58,7 @@ fn an_area_gives_what_the_track_shows_of_a_stay() {
 #[test]
 fn a_gate_is_crossed_by_whoever_stays_beyond() {
     // 15 m of hysteresis, 10 s of debounce.
-    let cases: [Case<(f64, f64)>; 13] = [
+    let cases: [Case<(f64, f64)>; 14] = [
         ("through", &[(0.0, -20.0), (2.0, 20.0)], &[(Cross, false)]),
         ("goes back at once", &[(0.0, -20.0), (1.0, 5.0), (2.0, -20.0)], &[]),
         ("stays beyond", &[(0.0, -20.0), (1.0, 5.0), (12.0, 5.0), (13.0, -20.0)], &[(Cross, false)]),
@@ -66,6 +66,11 @@ fn a_gate_is_crossed_by_whoever_stays_beyond() {
             "stays beyond twice, neither time long",
             &[(0.0, -20.0), (1.0, 5.0), (8.0, 5.0), (9.0, -5.0), (10.0, 5.0), (17.0, 5.0), (18.0, -20.0)],
             &[],
+        ),
+        (
+            "stays beyond the second time",
+            &[(0.0, -20.0), (1.0, 5.0), (2.0, -5.0), (3.0, 5.0), (14.0, 5.0), (15.0, -20.0)],
+            &[(Cross, false)],
         ),
         (
             "goes back, then through",
@@ -92,7 +97,7 @@ fn a_gate_is_crossed_by_whoever_stays_beyond() {
 
 #[test]
 fn the_line_beside_a_gate_is_no_part_of_it() {
-    let cases: [Case<(f64, [f64; 2])>; 3] = [
+    let cases: [Case<(f64, [f64; 2])>; 4] = [
         ("past its end", &[(0.0, [-20.0, 60.0]), (2.0, [20.0, 60.0])], &[]),
         (
             "round its end, back 5 m, out",
@@ -103,6 +108,20 @@ fn the_line_beside_a_gate_is_no_part_of_it() {
                 (30.0, [40.0, 0.0]),
                 (34.0, [-5.0, 0.0]),
                 (38.0, [40.0, 0.0]),
+            ],
+            &[],
+        ),
+        (
+            "through and back, round its end for 9 s, home",
+            &[
+                (0.0, [-30.0, 45.0]),
+                (2.0, [5.0, 45.0]),
+                (3.0, [-5.0, 45.0]),
+                (4.0, [-5.0, 52.0]),
+                (5.0, [5.0, 52.0]),
+                (13.0, [5.0, 52.0]),
+                (14.0, [-5.0, 52.0]),
+                (16.0, [-40.0, 52.0]),
             ],
             &[],
         ),
