@@ -5,13 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use race::course::feature::FeatureId;
-use race::fence::state::Evidence;
 use race::fence::touch::Movement;
 use race::judge::EntryEvaluation;
 use race::position::Position;
-use race::track::FixCounts;
+use race::time::Timestamp;
 
-use crate::in_flight::InFlight;
+use crate::in_flight::{InFlight, Read};
 
 mod entries;
 mod refused;
@@ -64,6 +63,8 @@ pub struct RawBatch {
     pub lines: Vec<u64>,
     /// The records of [`RawForm::Stream`]; empty in the other forms.
     pub entries: Entries,
+    /// What keeps the entries from being claimed again while they are on their way.
+    pub read: Option<Arc<Read>>,
 }
 
 impl RawBatch {
@@ -80,6 +81,7 @@ impl RawBatch {
             ends: Vec::new(),
             lines: Vec::new(),
             entries: Entries::default(),
+            read: None,
         }
     }
 
@@ -170,16 +172,58 @@ pub struct PositionBatch {
     pub rejects: Vec<Reject>,
 }
 
+/// What a lane made of a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Role {
+    /// It times nobody.
+    #[default]
+    Nobody,
+    /// It was taken into the state of its entry.
+    InOrder,
+    /// The state of its entry is not here; it waits for it.
+    Waiting,
+    /// It is not newer than what its entry's state has seen: it was not taken in, and if it is stored and was not
+    /// before, the past of the entry has changed.
+    Late,
+}
+
 /// What travels with the rows through every stage: the positions to be stored, the refusals, and how much of the
 /// memory budget they hold.
 #[derive(Debug, Default)]
 pub struct Rows {
     /// To be stored, in the order read.
     pub positions: Vec<Position>,
+    /// The entry of the stream that each position came from; empty where the source is a file.
+    pub ids: Vec<StreamId>,
+    /// What the lane made of each position; empty before it has seen them.
+    pub roles: Vec<Role>,
     /// To be told.
     pub rejects: Vec<Reject>,
     /// The bytes these rows hold, given back when the rows are dropped.
     pub held: Option<InFlight>,
+    /// The reads they came from, which are in flight until the rows are dropped.
+    pub reads: Vec<Arc<Read>>,
+}
+
+impl Rows {
+    /// Whether there is nothing to store or to tell.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty() && self.rejects.is_empty()
+    }
+
+    /// Adds what others hold.
+    pub fn join(&mut self, other: Self) {
+        self.positions.extend(other.positions);
+        self.ids.extend(other.ids);
+        self.roles.extend(other.roles);
+        self.rejects.extend(other.rejects);
+        match (&mut self.held, other.held) {
+            (Some(held), Some(more)) => held.join(more),
+            (held @ None, more) => *held = more,
+            (Some(_), None) => {}
+        }
+        self.reads.extend(other.reads);
+    }
 }
 
 /// The number of an event in the course and of an entry in the event.
@@ -205,46 +249,84 @@ pub struct LocatedBatch {
     pub movements: Vec<Located>,
     /// Ids of features, for all movements.
     pub near: Vec<FeatureId>,
-    /// Entries whose track has ended, with what became of their fixes.
-    pub ended: Vec<(EntryKey, FixCounts)>,
-    /// Entries that are no longer followed here, because a fix came late: the judge evaluates them from storage.
-    pub dirty: Vec<EntryKey>,
 }
 
-/// After geofence: rows, and the evidence of the tracks that ended.
+/// After geofence: rows; the movements are in the states of their entries.
 #[derive(Debug, Default)]
 pub struct FencedBatch {
     /// What is to be stored.
     pub rows: Rows,
-    /// Entries whose track has ended, with all they did.
-    pub ended: Vec<(EntryKey, Evidence, FixCounts)>,
-    /// As in [`LocatedBatch::dirty`].
-    pub dirty: Vec<EntryKey>,
 }
 
-/// After penalty: rows, and the evaluations of the tracks that ended.
+/// What a lane says of one entry: true once the rows before it are committed.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Whose.
+    pub entry: EntryKey,
+    /// Which state from storage the lane built on; 0 for none. What was built on another than the last one handed
+    /// to the lane is out of date.
+    pub generation: u32,
+    /// What is true now, if it may have changed.
+    pub evaluation: Option<EntryEvaluation>,
+    /// The state, if it is worth saving.
+    pub state: Option<SavedState>,
+}
+
+/// The state of an entry, to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedState {
+    /// The latest position it has seen.
+    pub evaluated_to: Timestamp,
+    /// See [`race::follow::Follower::save`].
+    pub bytes: Vec<u8>,
+}
+
+/// What a lane has to say beside the rows of a batch.
+#[derive(Debug, Default)]
+pub struct LanePart {
+    /// The lane.
+    pub lane: usize,
+    /// The number of this batch on the lane, from 1.
+    pub seq: u64,
+    /// What is true now, entry by entry.
+    pub snapshots: Vec<Snapshot>,
+    /// Entries whose state is to be read from storage.
+    pub wanted: Vec<EntryKey>,
+    /// What was counted since the batch before.
+    pub counts: LaneCounts,
+}
+
+/// What a lane counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LaneCounts {
+    /// Positions of devices that no entry has.
+    pub unknown: u64,
+    /// Positions of a device of the course at an instant at which it times nobody.
+    pub not_timing: u64,
+    /// Positions older than one before them.
+    pub late: u64,
+    /// Positions for an instant that was just seen.
+    pub repeated: u64,
+    /// States given up to make room.
+    pub evicted: u64,
+    /// States held now; no count, a level.
+    pub states: u64,
+}
+
+/// After penalty: rows, and what the lanes say of their entries.
 #[derive(Debug, Default)]
 pub struct EvaluatedBatch {
     /// What is to be stored.
     pub rows: Rows,
-    /// What is true now of the entries whose track has ended.
-    pub evaluations: Vec<(EntryKey, EntryEvaluation)>,
-    /// As in [`LocatedBatch::dirty`].
-    pub dirty: Vec<EntryKey>,
+    /// One part for each lane batch that was joined, each lane's in order.
+    pub parts: Vec<LanePart>,
 }
 
 impl EvaluatedBatch {
     /// Adds what another batch holds, for one commit of both.
     pub fn join(&mut self, other: Self) {
-        self.rows.positions.extend(other.rows.positions);
-        self.rows.rejects.extend(other.rows.rejects);
-        match (&mut self.rows.held, other.rows.held) {
-            (Some(held), Some(more)) => held.join(more),
-            (held @ None, more) => *held = more,
-            (Some(_), None) => {}
-        }
-        self.evaluations.extend(other.evaluations);
-        self.dirty.extend(other.dirty);
+        self.rows.join(other.rows);
+        self.parts.extend(other.parts);
     }
 }
 

@@ -1,26 +1,34 @@
 //! A lane owns its devices, and with them whole entries: no state is shared and per-device order is free. The
 //! stages on it run to completion over a batch.
 
-pub mod geofence;
-pub mod locate;
-pub mod penalty;
+mod geofence;
+mod locate;
+mod penalty;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use race::course::Course;
 use race::position::DeviceId;
 
-use self::geofence::Geofence;
 use self::locate::Locate;
 use self::penalty::Penalty;
-use crate::batch::{EntryKey, EvaluatedBatch, Rows};
+use self::states::States;
+use crate::batch::{EntryKey, EvaluatedBatch, FencedBatch, LanePart, Rows, Snapshot};
+use crate::limits::EVALUATE_EVERY_MS;
 
-/// What a lane saw that is no row and no refusal.
+pub use self::states::{Follow, FromStorage, News};
+
+/// What a lane saw of a replay that is no row and no refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LaneReport {
     /// Positions by device, of devices that no entry has.
     pub unknown_devices: BTreeMap<DeviceId, u64>,
+    /// Positions of further such devices.
+    pub unknown_unnamed: u64,
     /// Positions of a device of the course at an instant at which it times nobody.
     pub not_timing: u64,
     /// Positions older than one before them.
@@ -37,6 +45,7 @@ impl LaneReport {
         for (device, count) in other.unknown_devices {
             *self.unknown_devices.entry(device).or_default() += count;
         }
+        self.unknown_unnamed += other.unknown_unnamed;
         self.not_timing += other.not_timing;
         self.late += other.late;
         self.repeated += other.repeated;
@@ -44,32 +53,98 @@ impl LaneReport {
     }
 }
 
-/// The three stages of a lane, in order.
+/// The stages of a lane, in order, and the states they work on.
 #[derive(Debug)]
 pub struct Lane {
+    number: usize,
+    /// `None`: positions only go by.
+    states: Option<States>,
     locate: Locate,
-    geofence: Geofence,
     penalty: Penalty,
+    /// The number of the next batch.
+    seq: u64,
+    evaluated: Instant,
 }
 
 impl Lane {
-    /// A lane without any state. `dirty` entries are not followed: the judge evaluates them from storage.
-    pub fn new(course: &Arc<Course>, dirty: &[EntryKey]) -> Self {
-        Self {
-            locate: Locate::new(Arc::clone(course), dirty),
-            geofence: Geofence::new(Arc::clone(course)),
-            penalty: Penalty::new(Arc::clone(course)),
+    /// Lane `number` of `lanes`, without any state. `committed` tells how far its batches are committed.
+    pub fn new(
+        number: usize,
+        lanes: usize,
+        course: &Arc<Course>,
+        follow: &Follow,
+        committed: Arc<AtomicU64>,
+    ) -> Self {
+        let states = match follow {
+            Follow::Nothing => None,
+            _ => Some(States::new(Arc::clone(course), follow, lanes, committed)),
+        };
+        let (locate, penalty) = (Locate::default(), Penalty::default());
+        Self { number, states, locate, penalty, seq: 1, evaluated: Instant::now() }
+    }
+
+    /// Takes the next rows of the lane's devices; none at all when only time has passed or news came.
+    pub fn run(&mut self, rows: Rows) -> EvaluatedBatch {
+        let Some(states) = &mut self.states else {
+            return self.batch(FencedBatch { rows }, Vec::new());
+        };
+        let located = self.locate.run(states, rows);
+        let fenced = geofence::run(states, located);
+        let mut snapshots = Vec::new();
+        if states.backed {
+            let evicted = states.evict();
+            snapshots = self.penalty.evicted(&states.course, evicted);
+            if self.evaluated.elapsed() >= Duration::from_millis(EVALUATE_EVERY_MS) {
+                self.evaluated = Instant::now();
+                snapshots.extend(self.penalty.changed(states));
+            }
+        }
+        self.batch(fenced, snapshots)
+    }
+
+    /// Takes what the judge says. Something may be to be said after it.
+    pub fn hear(&mut self, news: News) {
+        let Some(states) = &mut self.states else { return };
+        match news {
+            News::Stale(entry) => states.stale(entry),
+            News::State(state) => {
+                let entry = state.entry;
+                let lacking = states.resume(state);
+                let located = self.locate.resumed(states, entry, &lacking);
+                geofence::run(states, located);
+            }
         }
     }
 
-    /// Takes the next rows of the lane's devices.
-    pub fn run(&mut self, rows: Rows) -> EvaluatedBatch {
-        self.penalty.run(self.geofence.run(self.locate.run(rows)))
+    /// Whether entries wait to be asked for, or for their evaluation, without another fix.
+    pub fn is_due(&self) -> bool {
+        self.states.as_ref().is_some_and(|states| {
+            !states.wanted.is_empty()
+                || (states.backed
+                    && self.evaluated.elapsed() >= Duration::from_millis(EVALUATE_EVERY_MS)
+                    && states.slots.values().any(|slot| slot.changed))
+        })
     }
 
     /// The end of the input: every track ends with its last fix.
     pub fn finish(mut self) -> (EvaluatedBatch, LaneReport) {
-        let (located, report) = self.locate.finish();
-        (self.penalty.run(self.geofence.run(located)), report)
+        let snapshots = match &mut self.states {
+            Some(states) => self.penalty.ended(states),
+            None => Vec::new(),
+        };
+        let last = self.batch(FencedBatch::default(), snapshots);
+        (last, self.locate.into_report())
+    }
+
+    fn batch(&mut self, fenced: FencedBatch, snapshots: Vec<Snapshot>) -> EvaluatedBatch {
+        let seq = self.seq;
+        self.seq += 1;
+        let mut part = LanePart { lane: self.number, seq, snapshots, ..LanePart::default() };
+        if let Some(states) = &mut self.states {
+            states.seq = self.seq;
+            part.wanted = std::mem::take(&mut states.wanted);
+            part.counts = states.take_counts();
+        }
+        EvaluatedBatch { rows: fenced.rows, parts: vec![part] }
     }
 }

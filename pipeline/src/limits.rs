@@ -79,5 +79,26 @@ pub const ROWS_BATCHES: usize = 4;
 /// from the last one.
 pub const DONE_BATCHES: usize = 16;
 
+/// Fixes of one entry that are kept until they are known to be committed, or until the entry's state comes from
+/// storage. More than a tracker sends while a transaction is written; when a backlog brings more, the state is asked
+/// for once more instead.
+pub const WAITING_FIXES: usize = 1_024;
+
+/// States on their way from storage to a lane: the judge waits with more.
+pub const LANE_NEWS: usize = 1_024;
+
+/// Milliseconds between two evaluations of an entry whose fixes come in order: a person does not see less.
+pub const EVALUATE_EVERY_MS: u64 = 200;
+
+/// Fixes after which an entry's state is saved though nothing else happened: what a restart has to read again of each
+/// entry, ten minutes at one fix a second.
+pub const SAVE_AFTER_FIXES: u32 = 600;
+
+/// Fixes after which a state that is given up is saved: fewer are read again faster than they are saved.
+pub const SAVE_EVICTED_AFTER_FIXES: u32 = 60;
+
+/// Devices without an entry that a replay names; the rest is counted.
+pub const UNKNOWN_DEVICES_NAMED: usize = 1_024;
+
 /// Bytes of rows after which a transaction is written even with few rows: attributes may be large.
 pub const WRITE_BYTES: usize = 64 << 20;

@@ -1,39 +1,153 @@
 //! The whole pipeline in one function: which stage runs on which thread, and every channel between them.
 //!
 //! ```text
-//!  thread source        thread decode          threads lane-0..k                     caller's async task
-//!  ┌────────┐  RAW    ┌────────┐  ROWS (each) ┌──────────────────────────────┐ DONE ┌───────┐
-//!  │ source ├─flume──▶│ decode ├─crossbeam───▶│ locate → geofence → penalty  ├─flume▶│ write │─▶ sink
-//!  └────────┘         └────────┘  by device   └──────────────────────────────┘      └───────┘
+//!  source: a thread       thread decode          threads lane-0..k               async tasks of the caller
+//!  (a file) or an async ┌────────┐  ROWS (each) ┌──────────────────────────────┐ DONE (each) ┌──────────┐
+//!  task (a stream) ─RAW▶│ decode ├─crossbeam───▶│ locate → geofence → penalty  ├───flume────▶│ writer n │─▶ store
+//!                 flume └────────┘  by device   └──────▲───────────────────────┘             └────┬─────┘
+//!                                                      └──────── NEWS, crossbeam ◀── judge ◀──────┘
 //! ```
 //!
-//! Every channel is bounded: a full one is the backpressure, up to the source, which then reads no further.
+//! Every channel is bounded: a full one is the backpressure, up to the source, which then reads no further. A lane
+//! feeds one writer, so that a device's batches are committed in their order. News goes against the stream, so
+//! nobody waits to send it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread;
+use std::time::Duration;
 
+use crossbeam::channel;
 use race::course::Course;
 use race::time::Timestamp;
 
-use crate::batch::{CommittedBatch, EntryKey, EvaluatedBatch, RawBatch, Reject, Rows};
+use crate::batch::{CommittedBatch, EvaluatedBatch, RawBatch, Reject, Rows};
 use crate::decode::Decoder;
-use crate::in_flight::Gauge;
-use crate::lane::{Lane, LaneReport};
-use crate::limits::{DONE_BATCHES, RAW_BATCHES, ROWS_BATCHES};
+use crate::in_flight::{Gauge, Ledger};
+use crate::lane::{Follow, Lane, LaneReport, News};
+use crate::limits::{DONE_BATCHES, EVALUATE_EVERY_MS, LANE_NEWS, RAW_BATCHES, ROWS_BATCHES};
 use crate::source::Source;
 use crate::write::{self, Sink, WriteLimits};
 
-/// What a pipeline is built from.
+/// What stages are built from.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Threads that judge, at least 1.
     pub lanes: usize,
-    /// When a batch is written.
-    pub write: WriteLimits,
-    /// The time the input was received, for the check against broken clocks.
+    /// Writers that the lanes share, at least 1.
+    pub writers: usize,
+    /// The time the input was received, for the check against broken clocks. An entry of a stream brings its own.
     pub received_at: Timestamp,
-    /// Entries that have stored positions already, so that no lane may judge them by the input alone.
-    pub dirty: Vec<EntryKey>,
+    /// Where the states of entries come from.
+    pub follow: Follow,
+}
+
+/// The stages between a source and the writers, running.
+#[derive(Debug)]
+pub struct Stages {
+    /// Where the source puts what it reads. The stages end when it, and every clone of it, is dropped.
+    pub raw: flume::Sender<Result<RawBatch, Reject>>,
+    /// What each writer takes.
+    pub done: Vec<flume::Receiver<EvaluatedBatch>>,
+    /// What the judge tells each lane.
+    pub news: Vec<channel::Sender<News>>,
+    /// How far the batches of each lane are committed: the last number. The writers say so.
+    pub committed: Vec<Arc<AtomicU64>>,
+    /// Bytes on their way.
+    pub gauge: Gauge,
+    /// Entries of a stream on their way.
+    pub ledger: Ledger,
+    /// The threads, to be joined once `raw` is dropped and `done` is taken to its end.
+    pub threads: Threads,
+}
+
+/// The threads of the stages.
+#[derive(Debug)]
+pub struct Threads {
+    decode: thread::JoinHandle<()>,
+    lanes: Vec<thread::JoinHandle<LaneReport>>,
+}
+
+/// Why a pipeline ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError<E> {
+    /// The sink failed; what it had committed stays.
+    #[error(transparent)]
+    Sink(E),
+    /// A thread could not be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// A stage panicked; what was committed stays.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+/// A thread could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start thread {name}: {error}")]
+pub struct SpawnError {
+    /// The thread's name.
+    pub name: String,
+    /// What the system said.
+    pub error: std::io::Error,
+}
+
+/// A stage panicked: a bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stage {0} panicked; this is a bug, please report it with the lines above")]
+pub struct Panicked(pub &'static str);
+
+/// Starts the stages.
+///
+/// # Errors
+/// A thread cannot be started; those that were end by themselves.
+pub fn start(course: &Arc<Course>, config: &Config) -> Result<Stages, SpawnError> {
+    let (gauge, ledger) = (Gauge::default(), Ledger::default());
+    let (lanes, writers) = (config.lanes.max(1), config.writers.max(1));
+    let (raw, raw_in) = flume::bounded(RAW_BATCHES);
+    let (done_out, done): (Vec<_>, Vec<_>) = (0..writers).map(|_| flume::bounded(DONE_BATCHES)).unzip();
+    let (mut rows_out, mut news, mut committed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lane_threads = Vec::with_capacity(lanes);
+    for n in 0..lanes {
+        let (out, rows_in) = channel::bounded(ROWS_BATCHES);
+        rows_out.push(out);
+        let (out, news_in) = channel::bounded(LANE_NEWS);
+        news.push(out);
+        let mark = Arc::new(AtomicU64::new(0));
+        committed.push(Arc::clone(&mark));
+        let lane = Lane::new(n, lanes, course, &config.follow, mark);
+        let done_out = done_out[n % writers].clone();
+        let run = move || run_lane(lane, &rows_in, news_in, &done_out);
+        lane_threads.push(spawn(format!("lane-{n}"), run)?);
+    }
+    drop(done_out);
+    let decode = {
+        let (course, gauge, decoder) = (Arc::clone(course), gauge.clone(), Decoder::new(config.received_at));
+        spawn("decode".to_owned(), move || run_decode(decoder, &course, &gauge, &raw_in, &rows_out))?
+    };
+    let threads = Threads { decode, lanes: lane_threads };
+    Ok(Stages { raw, done, news, committed, gauge, ledger, threads })
+}
+
+impl Threads {
+    /// Waits for the end of all threads. Every stage ends when the channel before it does, so this waits for
+    /// nothing but a last batch.
+    ///
+    /// # Errors
+    /// A stage panicked.
+    pub fn join(self) -> Result<LaneReport, Panicked> {
+        self.decode.join().map_err(|_| Panicked("decode"))?;
+        let mut report = LaneReport::default();
+        for lane in self.lanes {
+            report.join(lane.join().map_err(|_| Panicked("lane"))?);
+        }
+        Ok(report)
+    }
+
+    /// Whether a thread has ended.
+    pub fn is_any_finished(&self) -> bool {
+        self.decode.is_finished() || self.lanes.iter().any(thread::JoinHandle::is_finished)
+    }
 }
 
 /// What a pipeline did.
@@ -47,26 +161,7 @@ pub struct Report {
     pub peak_in_flight_bytes: usize,
 }
 
-/// Why a pipeline ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum PipelineError<E> {
-    /// The sink failed; what it had committed stays.
-    #[error(transparent)]
-    Sink(E),
-    /// A thread could not be started.
-    #[error("cannot start thread {name}: {error}")]
-    Spawn {
-        /// The thread's name.
-        name: String,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// A stage panicked: a bug. What was committed stays.
-    #[error("stage {0} panicked; this is a bug, please report it with the lines above")]
-    Panicked(&'static str),
-}
-
-/// Runs a source to its end.
+/// Runs a source to its end, through one writer.
 ///
 /// # Errors
 /// See [`PipelineError`].
@@ -74,49 +169,28 @@ pub async fn run<S, K>(
     source: S,
     course: &Arc<Course>,
     config: &Config,
+    limits: WriteLimits,
     sink: &mut K,
 ) -> Result<Report, PipelineError<K::Error>>
 where
     S: Source + 'static,
     K: Sink,
 {
-    let gauge = Gauge::default();
-    let lanes = config.lanes.max(1);
-    let (raw_out, raw_in) = flume::bounded(RAW_BATCHES);
-    let (done_out, done_in) = flume::bounded(DONE_BATCHES);
-    let mut rows_out = Vec::with_capacity(lanes);
-    let mut lane_threads = Vec::with_capacity(lanes);
-    for n in 0..lanes {
-        let (out, rows_in) = crossbeam::channel::bounded(ROWS_BATCHES);
-        rows_out.push(out);
-        let (lane, done_out) = (Lane::new(course, &config.dirty), done_out.clone());
-        lane_threads.push(spawn(format!("lane-{n}"), move || run_lane(lane, &rows_in, &done_out))?);
-    }
-    drop(done_out);
-    let decode_thread = {
-        let (course, gauge, decoder) = (Arc::clone(course), gauge.clone(), Decoder::new(config.received_at));
-        spawn("decode".to_owned(), move || run_decode(decoder, &course, &gauge, &raw_in, &rows_out))?
-    };
-    let source_thread = spawn("source".to_owned(), move || run_source(source, &raw_out))?;
-
-    let written = write::run(done_in, config.write, sink).await;
-    // Every stage ends when the channel behind it does, so these wait for nothing but a last batch.
-    source_thread.join().map_err(|_| PipelineError::Panicked("source"))?;
-    decode_thread.join().map_err(|_| PipelineError::Panicked("decode"))?;
-    let mut report = LaneReport::default();
-    for thread in lane_threads {
-        report.join(thread.join().map_err(|_| PipelineError::Panicked("lane"))?);
-    }
+    let Stages { raw, mut done, gauge, threads, .. } = start(course, &Config { writers: 1, ..config.clone() })?;
+    let source = spawn("source".to_owned(), move || run_source(source, &raw))?;
+    let written = write::run(done.remove(0), limits, sink).await;
+    source.join().map_err(|_| Panicked("source"))?;
+    let lanes = threads.join()?;
     let committed = written.map_err(PipelineError::Sink)?;
-    Ok(Report { committed, lanes: report, peak_in_flight_bytes: gauge.peak_bytes() })
+    Ok(Report { committed, lanes, peak_in_flight_bytes: gauge.peak_bytes() })
 }
 
-fn spawn<T: Send + 'static, E>(
+fn spawn<T: Send + 'static>(
     name: String,
     run: impl FnOnce() -> T + Send + 'static,
-) -> Result<thread::JoinHandle<T>, PipelineError<E>> {
+) -> Result<thread::JoinHandle<T>, SpawnError> {
     let builder = thread::Builder::new().name(name.clone());
-    builder.spawn(run).map_err(|error| PipelineError::Spawn { name, error })
+    builder.spawn(run).map_err(|error| SpawnError { name, error })
 }
 
 fn run_source(mut source: impl Source, out: &flume::Sender<Result<RawBatch, Reject>>) {
@@ -132,25 +206,31 @@ fn run_decode(
     course: &Course,
     gauge: &Gauge,
     from: &flume::Receiver<Result<RawBatch, Reject>>,
-    lanes: &[crossbeam::channel::Sender<Rows>],
+    lanes: &[channel::Sender<Rows>],
 ) {
     for next in from {
         let mut split: Vec<Rows> = lanes.iter().map(|_| Rows::default()).collect();
+        let mut read = None;
         match next {
-            Ok(raw) => {
+            Ok(mut raw) => {
+                read = raw.read.take();
                 let decoded = decoder.decode(raw);
+                let mut ids = decoded.ids.into_iter();
                 for position in decoded.positions {
-                    split[lane_of(course, &position.device_id, lanes.len())].positions.push(position);
+                    let rows = &mut split[lane_of(course, &position.device_id, lanes.len())];
+                    rows.positions.push(position);
+                    rows.ids.extend(ids.next());
                 }
                 split[0].rejects = decoded.rejects;
             }
             Err(reject) => split[0].rejects.push(reject),
         }
         for (lane, mut rows) in lanes.iter().zip(split) {
-            if rows.positions.is_empty() && rows.rejects.is_empty() {
+            if rows.is_empty() {
                 continue;
             }
             rows.held = Some(gauge.hold(rows.positions.iter().map(|p| p.size_bytes()).sum()));
+            rows.reads.extend(read.clone());
             if lane.send(rows).is_err() {
                 return;
             }
@@ -159,16 +239,40 @@ fn run_decode(
 }
 
 fn lane_of(course: &Course, device: &str, lanes: usize) -> usize {
+    if lanes == 1 {
+        return 0;
+    }
     usize::try_from(course.roster.lane_key(device) % lanes as u64).unwrap_or(0)
 }
 
 fn run_lane(
     mut lane: Lane,
-    from: &crossbeam::channel::Receiver<Rows>,
+    rows: &channel::Receiver<Rows>,
+    news: channel::Receiver<News>,
     out: &flume::Sender<EvaluatedBatch>,
 ) -> LaneReport {
-    for rows in from {
-        if out.send(lane.run(rows)).is_err() {
+    let tick = Duration::from_millis(EVALUATE_EVERY_MS);
+    let mut news = Some(news);
+    let nobody = channel::never();
+    loop {
+        let batch = crossbeam::select! {
+            recv(rows) -> next => match next {
+                Ok(rows) => Some(lane.run(rows)),
+                Err(_) => break,
+            },
+            recv(news.as_ref().unwrap_or(&nobody)) -> next => {
+                match next {
+                    Ok(next) => lane.hear(next),
+                    Err(_) => news = None,
+                }
+                None
+            },
+            default(tick) => None,
+        };
+        let batch = batch.or_else(|| lane.is_due().then(|| lane.run(Rows::default())));
+        if let Some(batch) = batch
+            && out.send(batch).is_err()
+        {
             // The writer has failed and says why.
             return LaneReport::default();
         }

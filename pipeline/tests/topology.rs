@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pipeline::batch::{CommittedBatch, EvaluatedBatch, RawBatch, RawForm, Reject};
+use pipeline::lane::Follow;
 use pipeline::limits;
 use pipeline::source::{Memory, Source};
 use pipeline::topology::{self, Config, PipelineError};
@@ -62,13 +63,14 @@ fn fixes(batches: u32, records: u32) -> impl Source {
     Memory::new(batches.collect())
 }
 
-fn config(lanes: usize, rows: usize) -> Config {
-    Config {
+fn config(lanes: usize, rows: usize) -> (Config, WriteLimits) {
+    let config = Config {
         lanes,
-        write: WriteLimits { rows, bytes: limits::WRITE_BYTES, age: Duration::from_millis(5) },
+        writers: 1,
         received_at: Timestamp::from_millis(1_790_000_000_000),
-        dirty: Vec::new(),
-    }
+        follow: Follow::Alone { stored: Vec::new() },
+    };
+    (config, WriteLimits { rows, bytes: limits::WRITE_BYTES, age: Duration::from_millis(5) })
 }
 
 fn course() -> Arc<Course> {
@@ -77,11 +79,11 @@ fn course() -> Arc<Course> {
 
 async fn run<S: Source + 'static>(
     source: S,
-    config: &Config,
+    (config, limits): &(Config, WriteLimits),
     sink: &mut Kept,
 ) -> Result<topology::Report, PipelineError<String>> {
     let course = course();
-    let run = topology::run(source, &course, config, sink);
+    let run = topology::run(source, &course, config, *limits, sink);
     tokio::time::timeout(Duration::from_secs(60), run).await.expect("the pipeline ends")
 }
 
@@ -153,5 +155,5 @@ impl Source for Panics {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_panicking_stage_is_named() {
     let result = run(Panics, &config(2, 10), &mut Kept::default()).await;
-    assert!(matches!(result, Err(PipelineError::Panicked("source"))), "{result:?}");
+    assert!(matches!(result, Err(PipelineError::Panicked(topology::Panicked("source")))), "{result:?}");
 }

@@ -5,6 +5,7 @@
 pub mod course;
 pub mod earth;
 pub mod fence;
+pub mod follow;
 pub mod ids;
 pub mod judge;
 pub mod num;

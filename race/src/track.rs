@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::course::tables::Event;
 use crate::earth;
@@ -12,7 +12,7 @@ use crate::position::Position;
 use crate::time::Timestamp;
 
 /// How an event reads its tracks.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TrackRules {
     /// The event's window with its margin; null is open.
     from: Option<Timestamp>,
@@ -44,7 +44,7 @@ impl TrackRules {
 }
 
 /// How many fixes of a track were used, and how many set aside for which reason. They are never deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FixCounts {
     /// Part of the line.
     pub used: u64,
@@ -58,7 +58,7 @@ pub struct FixCounts {
     pub spike: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Candidate {
     fix: Fix,
     /// The movement into it from the fix before is implausible.
@@ -66,7 +66,7 @@ struct Candidate {
 }
 
 /// The track of one entry, fed in order of time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Track {
     rules: TrackRules,
     counts: FixCounts,
@@ -97,6 +97,11 @@ impl Track {
     /// The instant of the latest position, used or not. What comes next must be later.
     pub fn latest(&self) -> Option<Timestamp> {
         self.latest
+    }
+
+    /// Whether the end of the track would decide nothing that is not decided now.
+    pub fn is_settled(&self) -> bool {
+        self.decided == self.window.len()
     }
 
     /// What has become of the fixes so far.

@@ -1,117 +1,158 @@
 //! Locate: whose track a position belongs to, what movement it makes, and which features lie on its way.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use race::course::Course;
+use race::course::feature::FeatureId;
 use race::fence::touch::Movement;
 use race::position::Position;
 use race::time::Timestamp;
-use race::track::Track;
 
 use super::LaneReport;
-use crate::batch::{EntryKey, Located, LocatedBatch, Rows};
+use super::states::States;
+use crate::batch::{EntryKey, Located, LocatedBatch, Role, Rows};
+use crate::limits::UNKNOWN_DEVICES_NAMED;
 
-/// The tracks of the lane's entries.
-#[derive(Debug)]
-pub struct Locate {
-    course: Arc<Course>,
-    tracks: HashMap<EntryKey, Followed>,
+/// The stage; the tracks are in [`States`].
+#[derive(Debug, Default)]
+pub(super) struct Locate {
     report: LaneReport,
     /// Kept between calls to spare an allocation a position.
     moved: Vec<Movement>,
 }
 
-#[derive(Debug)]
-enum Followed {
-    /// In order so far.
-    Live(Box<Track>),
-    /// Evaluated from storage; the latest position seen here, if any.
-    Dirty(Option<Timestamp>),
-}
-
-impl Followed {
-    fn latest(&self) -> Option<Timestamp> {
-        match self {
-            Self::Live(track) => track.latest(),
-            Self::Dirty(latest) => *latest,
-        }
-    }
-}
-
 impl Locate {
-    /// A stage that follows every entry but the dirty ones.
-    pub fn new(course: Arc<Course>, dirty: &[EntryKey]) -> Self {
-        let tracks = dirty.iter().map(|&key| (key, Followed::Dirty(None))).collect();
-        Self { course, tracks, report: LaneReport::default(), moved: Vec::new() }
-    }
-
     /// Takes the next rows of the lane's devices.
-    pub fn run(&mut self, rows: Rows) -> LocatedBatch {
+    pub(super) fn run(&mut self, states: &mut States, mut rows: Rows) -> LocatedBatch {
         let mut batch = LocatedBatch::default();
+        rows.roles.reserve(rows.positions.len());
         for position in &rows.positions {
-            self.position(position, &mut batch);
+            let role = self.position(states, position, &mut batch);
+            rows.roles.push(role);
         }
         batch.rows = rows;
         batch
     }
 
-    /// The end of every track.
-    pub fn finish(mut self) -> (LocatedBatch, LaneReport) {
+    /// Takes fixes that an entry's state from storage lacked.
+    pub(super) fn resumed(&mut self, states: &mut States, entry: EntryKey, fixes: &[Position]) -> LocatedBatch {
         let mut batch = LocatedBatch::default();
-        // In order of their numbers, so that the same input gives the same batch.
-        let tracks: BTreeMap<EntryKey, Followed> = std::mem::take(&mut self.tracks).into_iter().collect();
-        for (entry, followed) in tracks {
-            if followed.latest().is_some() {
-                self.report.touched.insert(entry);
-            }
-            let Followed::Live(track) = followed else { continue };
-            let counts = track.finish(&mut self.moved);
-            self.locate(entry, &mut batch);
-            batch.ended.push((entry, counts));
+        for fix in fixes {
+            self.advance(states, entry, fix, &mut batch);
         }
-        (batch, self.report)
+        batch
     }
 
-    fn position(&mut self, position: &Position, batch: &mut LocatedBatch) {
-        let course = Arc::clone(&self.course);
+    /// What was seen that is no row and no refusal.
+    pub(super) fn into_report(self) -> LaneReport {
+        self.report
+    }
+
+    fn position(&mut self, states: &mut States, position: &Position, batch: &mut LocatedBatch) -> Role {
+        let course = Arc::clone(&states.course);
         let Some(uses) = course.roster.uses(&position.device_id) else {
-            *self.report.unknown_devices.entry(position.device_id.clone()).or_default() += 1;
-            return;
+            states.counts.unknown += 1;
+            self.unknown(position);
+            return Role::Nobody;
         };
-        let mut times_somebody = false;
+        let mut role = Role::Nobody;
         for place in uses.iter().filter(|place| place.covers(position.ts)) {
-            times_somebody = true;
-            let entry = (place.event, place.entry);
-            let rules = course.events[place.event].track_rules;
-            let followed =
-                self.tracks.entry(entry).or_insert_with(|| Followed::Live(Box::new(Track::new(rules))));
-            match (followed.latest(), followed) {
-                // The first row offered is the one that is stored, so what repeats its instant is no evidence.
-                (Some(latest), _) if latest == position.ts => self.report.repeated += 1,
-                (Some(latest), followed) if latest > position.ts => {
-                    self.report.late += 1;
-                    if let Followed::Live(_) = followed {
-                        *followed = Followed::Dirty(Some(latest));
-                        batch.dirty.push(entry);
-                    }
-                }
-                (_, Followed::Dirty(latest)) => *latest = Some(position.ts),
-                (_, Followed::Live(track)) => {
-                    track.push(position, &mut self.moved);
-                    self.locate(entry, batch);
-                }
-            }
+            role = role.max(self.fix(states, (place.event, place.entry), position, batch));
         }
-        self.report.not_timing += u64::from(!times_somebody);
+        if role == Role::Nobody {
+            states.counts.not_timing += 1;
+            self.report.not_timing += 1;
+        }
+        role
     }
 
-    fn locate(&mut self, entry: EntryKey, batch: &mut LocatedBatch) {
-        let features = &self.course.events[entry.0].features;
+    fn fix(
+        &mut self,
+        states: &mut States,
+        entry: EntryKey,
+        position: &Position,
+        batch: &mut LocatedBatch,
+    ) -> Role {
+        let (backed, seq) = (states.backed, states.seq);
+        let slot = states.slot(entry);
+        if backed {
+            slot.remember(seq, position);
+        }
+        let (waits, latest) = (slot.follower.is_none(), slot.latest());
+        if waits {
+            slot.wait(position.ts);
+        }
+        if !backed {
+            self.report.touched.insert(entry);
+        }
+        match latest {
+            _ if waits && backed => return Role::Waiting,
+            // The first row offered is the one that is stored, so what repeats its instant is no evidence.
+            Some(latest) if latest == position.ts => {
+                states.counts.repeated += 1;
+                self.report.repeated += 1;
+                return Role::Late;
+            }
+            Some(latest) if latest > position.ts => {
+                states.counts.late += 1;
+                self.report.late += 1;
+                if !backed {
+                    // Nobody comes back to say whether it was stored: the judge reads the whole track.
+                    states.stale(entry);
+                }
+                return Role::Late;
+            }
+            _ if waits => return Role::Waiting,
+            _ => {}
+        }
+        self.advance(states, entry, position, batch);
+        Role::InOrder
+    }
+
+    /// Takes a fix into its entry's track.
+    fn advance(
+        &mut self,
+        states: &mut States,
+        entry: EntryKey,
+        position: &Position,
+        batch: &mut LocatedBatch,
+    ) {
+        let course = Arc::clone(&states.course);
+        let event = &course.events[entry.0];
+        let Some(slot) = states.slots.get_mut(&entry) else { return };
+        let Some(follower) = slot.follower.as_mut() else { return };
+        let before = follower.track.latest();
+        follower.track.push(position, &mut self.moved);
+        slot.changed |= !follower.track.is_settled();
+        slot.changed |= reaches(&event.entries[entry.1].targets, before, position.ts);
+        slot.unsaved = slot.unsaved.saturating_add(1);
         for movement in self.moved.drain(..) {
             let start = batch.near.len();
-            features.near(&movement, &mut batch.near);
-            batch.movements.push(Located { entry, movement, near: start..batch.near.len() });
+            event.features.near(&movement, &mut batch.near);
+            let near: std::ops::Range<usize> = start..batch.near.len();
+            slot.changed |= movement.weak || !near.is_empty();
+            batch.movements.push(Located { entry, movement, near });
         }
     }
+
+    fn unknown(&mut self, position: &Position) {
+        let devices = &mut self.report.unknown_devices;
+        if let Some(count) = devices.get_mut(&position.device_id) {
+            *count += 1;
+        } else if devices.len() < UNKNOWN_DEVICES_NAMED {
+            devices.insert(Arc::clone(&position.device_id), 1);
+        } else {
+            self.report.unknown_unnamed += 1;
+        }
+    }
+}
+
+/// Whether a track that ended before a slot now reaches it.
+fn reaches(targets: &[Timestamp], before: Option<Timestamp>, now: Timestamp) -> bool {
+    let passed = |ts| targets.partition_point(|target| *target <= ts);
+    !targets.is_empty() && before.map_or(0, passed) != passed(now)
+}
+
+/// Ids of features near a movement.
+pub(super) fn near<'a>(batch: &'a LocatedBatch, located: &Located) -> &'a [FeatureId] {
+    &batch.near[located.near.clone()]
 }

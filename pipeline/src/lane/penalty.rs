@@ -1,30 +1,93 @@
-//! Penalty: segments, waypoints and penalties of the tracks that ended.
+//! Penalty: segments, waypoints and penalties of the entries of which something happened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use race::course::Course;
-use race::judge;
+use race::follow::Scratch;
 
-use crate::batch::{EvaluatedBatch, FencedBatch};
+use super::states::{Slot, States};
+use crate::batch::{EntryKey, SavedState, Snapshot};
+use crate::limits::{SAVE_AFTER_FIXES, SAVE_EVICTED_AFTER_FIXES};
 
 /// Judges the lane's entries.
-#[derive(Debug)]
-pub struct Penalty {
-    course: Arc<Course>,
+#[derive(Debug, Default)]
+pub(super) struct Penalty {
+    scratch: Scratch,
 }
 
 impl Penalty {
-    /// A stage for one course.
-    pub fn new(course: Arc<Course>) -> Self {
-        Self { course }
+    /// What is true now of every entry that may have changed.
+    pub(super) fn changed(&mut self, states: &mut States) -> Vec<Snapshot> {
+        let course = Arc::clone(&states.course);
+        // In order of their numbers, so that the same input gives the same batch.
+        let due: BTreeSet<EntryKey> = states
+            .slots
+            .iter()
+            .filter(|(_, slot)| {
+                slot.follower.is_some() && (slot.changed || slot.unsaved >= SAVE_AFTER_FIXES)
+            })
+            .map(|(entry, _)| *entry)
+            .collect();
+        let mut snapshots = Vec::with_capacity(due.len());
+        for entry in due {
+            if let Some(slot) = states.slots.get_mut(&entry) {
+                snapshots.extend(self.snapshot(&course, entry, slot, SAVE_AFTER_FIXES, false));
+            }
+        }
+        snapshots
     }
 
-    /// Judges every track that ended in this batch.
-    pub fn run(&mut self, batch: FencedBatch) -> EvaluatedBatch {
-        let evaluations = batch.ended.into_iter().map(|(entry, evidence, counts)| {
-            let event = &self.course.events[entry.0];
-            (entry, judge::judge(event, &event.entries[entry.1], &evidence, counts))
-        });
-        EvaluatedBatch { evaluations: evaluations.collect(), rows: batch.rows, dirty: batch.dirty }
+    /// What is true now of entries whose states are given up.
+    pub(super) fn evicted(&mut self, course: &Course, evicted: Vec<(EntryKey, Slot)>) -> Vec<Snapshot> {
+        let snapshot = |(entry, mut slot): (EntryKey, Slot)| {
+            self.snapshot(course, entry, &mut slot, SAVE_EVICTED_AFTER_FIXES, false)
+        };
+        evicted.into_iter().filter_map(snapshot).collect()
+    }
+
+    /// What is true of every entry at the end of the input.
+    pub(super) fn ended(&mut self, states: &mut States) -> Vec<Snapshot> {
+        let course = Arc::clone(&states.course);
+        let mut entries: Vec<EntryKey> = states.slots.keys().copied().collect();
+        entries.sort_unstable();
+        let backed = states.backed;
+        let mut snapshots = Vec::new();
+        for entry in entries {
+            if let Some(slot) = states.slots.get_mut(&entry) {
+                // Without storage behind there is nobody to save a state for, and everything is news.
+                let save_after = if backed { 1 } else { u32::MAX };
+                snapshots.extend(self.snapshot(&course, entry, slot, save_after, !backed));
+            }
+        }
+        snapshots
+    }
+
+    fn snapshot(
+        &mut self,
+        course: &Course,
+        key: EntryKey,
+        slot: &mut Slot,
+        save_after: u32,
+        always: bool,
+    ) -> Option<Snapshot> {
+        let follower = slot.follower.as_ref()?;
+        let event = &course.events[key.0];
+        let entry = &event.entries[key.1];
+        let evaluates = std::mem::take(&mut slot.changed) || always;
+        let evaluation = evaluates.then(|| follower.evaluation(event, entry, &mut self.scratch));
+        let mut state = None;
+        if slot.unsaved >= save_after
+            && let (Some(evaluated_to), Ok(bytes)) = (follower.track.latest(), follower.save(event, entry))
+        {
+            slot.unsaved = 0;
+            state = Some(SavedState { evaluated_to, bytes });
+        }
+        (evaluation.is_some() || state.is_some()).then_some(Snapshot {
+            entry: key,
+            generation: slot.generation,
+            evaluation,
+            state,
+        })
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use pipeline::lane::Follow;
 use pipeline::limits::WRITE_BYTES;
 use pipeline::topology;
 use pipeline::write::WriteLimits;
@@ -110,15 +111,17 @@ async fn replay(
     let seen = store.foreign_changes().await?;
     let config = topology::Config {
         lanes: usize::from(args.lanes),
-        write: WriteLimits { rows: args.write_rows as usize, bytes: WRITE_BYTES, age: WRITE_AGE },
+        writers: 1,
         received_at,
-        dirty: outcome::stored_entries(course, &store).await?,
+        follow: Follow::Alone { stored: outcome::stored_entries(course, &store).await? },
     };
+    let limits = WriteLimits { rows: args.write_rows as usize, bytes: WRITE_BYTES, age: WRITE_AGE };
     let mut sink = StoreSink::new(store.clone(), received_at);
     let report = topology::run(
         Playlist::new(args.tracks.clone(), args.batch_records as usize),
         course,
         &config,
+        limits,
         &mut sink,
     )
     .await?;

@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use pipeline::batch::EntryKey;
 use race::course::Course;
 use race::course::plan::{EntryPlan, EventPlan};
-use race::fence::state::FenceState;
-use race::fence::touch::Movement;
-use race::judge::{self, EntryEvaluation, EventOutcome, ranking};
+use race::follow::{Follower, Scratch};
+use race::judge::{EntryEvaluation, EventOutcome, ranking};
 use race::position::DeviceId;
 use race::time::Timestamp;
-use race::track::Track;
 use storage::{Changes, EntryRecords, Store, StoreError};
 
 /// Positions of one read: large enough that the query costs nothing a row, small enough to keep memory flat.
@@ -84,32 +82,20 @@ async fn judge_stored(
     entry: &EntryPlan,
     store: &impl Store,
 ) -> Result<EntryEvaluation, StoreError> {
-    let mut track = Track::new(event.track_rules);
-    let mut fences = FenceState::default();
-    let (mut moved, mut near): (Vec<Movement>, _) = (Vec::new(), Vec::new());
-    let mut advance = |moved: &mut Vec<Movement>, fences: &mut FenceState| {
-        for movement in moved.drain(..) {
-            near.clear();
-            event.features.near(&movement, &mut near);
-            fences.advance(&event.features, &near, &movement);
-        }
-    };
+    let (mut follower, mut scratch) = (Follower::new(event), Scratch::default());
     for span in &entry.spans {
         let mut from = span.from.unwrap_or(Timestamp::from_micros(i64::MIN));
-        track.note_faulty(store.count_faulty(span.device.clone(), from, span.to).await?);
+        follower.track.note_faulty(store.count_faulty(span.device.clone(), from, span.to).await?);
         loop {
             let page = store.read_positions(span.device.clone(), from, span.to, PAGE_ROWS).await?;
             for position in &page {
-                track.push(position, &mut moved);
+                follower.push(event, position, &mut scratch);
             }
-            advance(&mut moved, &mut fences);
             match page.last() {
                 Some(last) if page.len() == PAGE_ROWS => from = Timestamp::from_micros(last.ts.micros() + 1),
                 _ => break,
             }
         }
     }
-    let counts = track.finish(&mut moved);
-    advance(&mut moved, &mut fences);
-    Ok(judge::judge(event, entry, &fences.evidence(&event.features), counts))
+    Ok(follower.evaluation(event, entry, &mut scratch))
 }

@@ -31,7 +31,7 @@ pub(crate) fn text<S: Store>(
         lines.push(format!("refused     {count} in {source}"));
     }
     let lanes = &report.lanes;
-    let unknown: u64 = lanes.unknown_devices.values().sum();
+    let unknown: u64 = lanes.unknown_devices.values().sum::<u64>() + lanes.unknown_unnamed;
     if unknown > 0 {
         let named: Vec<&str> = lanes.unknown_devices.keys().take(DEVICES_NAMED).map(|d| &**d).collect();
         let more = lanes.unknown_devices.len().saturating_sub(DEVICES_NAMED);

@@ -2,6 +2,7 @@
 
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::geometry::{Geometry, LonLat};
@@ -48,7 +49,7 @@ pub enum Shape {
 }
 
 /// What one track has done at one feature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FeatureState {
     /// Stays in an area.
     Area(AreaState),

@@ -13,6 +13,7 @@ use super::roster::{Roster, TimingSpan, timing_spans};
 use super::tables::{
     Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint,
 };
+use crate::time::Timestamp;
 use crate::track::TrackRules;
 
 /// A course, ready to judge tracks by.
@@ -43,6 +44,8 @@ pub struct EventPlan {
     pub entries: Vec<EntryPlan>,
     /// Its penalty tables.
     pub formulas: Formulas,
+    /// Names everything that the state of a track depends on, but for the entry's own devices.
+    pub fingerprint: Uuid,
 }
 
 /// An entry, ready.
@@ -52,6 +55,8 @@ pub struct EntryPlan {
     pub row: Entry,
     /// Which device times it when.
     pub spans: Vec<TimingSpan>,
+    /// The slots it was handed out, by time: whether it took one depends on how far its track reaches.
+    pub targets: Vec<Timestamp>,
 }
 
 /// A stage, ready.
@@ -121,14 +126,20 @@ impl EventPlan {
         let features = Features::of_event(tables, row);
         let mut stages: Vec<&Stage> = tables.stages.iter().filter(|s| s.event_id == row.id).collect();
         stages.sort_by_key(|s| (s.sort_order, s.id));
-        let stages = stages.into_iter().map(|stage| StagePlan::new(stage, tables, &features)).collect();
+        let stages: Vec<StagePlan> =
+            stages.into_iter().map(|stage| StagePlan::new(stage, tables, &features)).collect();
         let mut entries: Vec<&Entry> = tables.entries.iter().filter(|e| e.event_id == row.id).collect();
         entries.sort_by_key(|e| (e.race_number, e.id));
         let entries = entries
             .into_iter()
-            .map(|entry| EntryPlan { row: entry.clone(), spans: timing_spans(tables, entry) })
+            .map(|entry| EntryPlan {
+                row: entry.clone(),
+                spans: timing_spans(tables, entry),
+                targets: targets(&stages, entry.id),
+            })
             .collect();
         Self {
+            fingerprint: fingerprint(tables, row, &features),
             row: row.clone(),
             track_rules: TrackRules::of(row),
             geofences: tables.geofences.iter().filter(|g| g.event_id == row.id).cloned().collect(),
@@ -143,6 +154,28 @@ impl EventPlan {
     pub fn entry_number(&self, id: Uuid) -> Option<usize> {
         self.entries.iter().position(|e| e.row.id == id)
     }
+}
+
+fn targets(stages: &[StagePlan], entry: Uuid) -> Vec<Timestamp> {
+    let segments = stages.iter().flat_map(|stage| &stage.segments);
+    let mut targets: Vec<Timestamp> =
+        segments.filter_map(|segment| segment.starts.get(&entry)?.target_at).collect();
+    targets.sort_unstable();
+    targets
+}
+
+/// Of the rows, as they are written: a saved state names features by their number.
+fn fingerprint(tables: &Tables, event: &Event, features: &Features) -> Uuid {
+    let has = |role| features.all.iter().any(|feature| feature.role == role);
+    let geofences = tables.geofences.iter().filter(|row| has(Role::Geofence(row.id)));
+    let waypoints = tables.waypoints.iter().filter(|row| has(Role::Waypoint(row.id)));
+    let rows = serde_json::json!([
+        format!("{:?}", TrackRules::of(event)),
+        event.max_plausible_kmh,
+        geofences.collect::<Vec<_>>(),
+        waypoints.collect::<Vec<_>>(),
+    ]);
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, rows.to_string().as_bytes())
 }
 
 impl StagePlan {

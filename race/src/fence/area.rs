@@ -1,5 +1,7 @@
 //! Areas: where along a line one is inside, and the episodes that a track makes of it.
 
+use serde::{Deserialize, Serialize};
+
 use super::line::{Line, Span, union};
 use super::touch::{Movement, Touch};
 use crate::num::cm;
@@ -144,7 +146,7 @@ fn inside_spans(rings: &[Vec<[f64; 2]>], line: &Line) -> Vec<Span> {
 
 /// One stay in an area: from the first touch until the last one before the line was farther out than the
 /// hysteresis.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// The first touch; none for a track that begins inside.
     pub enter: Option<Touch>,
@@ -161,7 +163,7 @@ pub struct Episode {
 }
 
 /// The episodes of one track in one area.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct AreaState {
     /// In order of time; all but the last are closed.
     pub episodes: Vec<Episode>,

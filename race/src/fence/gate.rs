@@ -1,5 +1,7 @@
 //! Gates: a line piece, crossed from its left to its right as drawn.
 
+use serde::{Deserialize, Serialize};
+
 use super::line::{Line, distance_to_piece};
 use super::touch::{Movement, Touch};
 use crate::num::{cm, round_to};
@@ -35,7 +37,7 @@ impl Gate {
 }
 
 /// One passage of a gate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Passage {
     /// The first touch in the direction of the passage: what a finish takes.
     pub first: Touch,
@@ -44,7 +46,7 @@ pub struct Passage {
 }
 
 /// A passage that has begun and is not decided.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Candidate {
     passage: Passage,
     /// Since when the vehicle has been beyond without interruption.
@@ -52,7 +54,7 @@ struct Candidate {
 }
 
 /// One direction of a gate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Way {
     /// Decided passages, in order of time.
     pub passages: Vec<Passage>,
@@ -110,7 +112,7 @@ impl Way {
 }
 
 /// Both directions of one gate for one track.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateState {
     /// From left to right: `cross`.
     pub cross: Way,

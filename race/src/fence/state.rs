@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::area::{AreaState, Episode};
@@ -12,7 +13,7 @@ use crate::record::Direction;
 use crate::time::Timestamp;
 
 /// The state of one track at every feature it came near. Sparse: a course may have ten thousand features.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FenceState {
     states: Vec<(FeatureId, FeatureState)>,
     doubts: BTreeMap<FeatureId, Vec<Gap>>,
@@ -20,7 +21,7 @@ pub struct FenceState {
 }
 
 /// A time in which nobody knows where the vehicle was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The fix before.
     pub from: Timestamp,

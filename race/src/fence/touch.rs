@@ -1,11 +1,13 @@
 //! Fixes, the movements between them, and the instants at which a movement touches a boundary.
 
+use serde::{Deserialize, Serialize};
+
 use crate::earth::{self, Ecef};
 use crate::num::{cm, div_round, round_to, speed_ckmh};
 use crate::time::Timestamp;
 
 /// A stored position as the rules use it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Fix {
     /// When.
     pub ts: Timestamp,
@@ -71,7 +73,7 @@ impl Movement {
 }
 
 /// An instant at which the line of a track touches a boundary, with its evidence.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Touch {
     /// When, rounded to the millisecond.
     pub ts: Timestamp,
