@@ -43,6 +43,28 @@ pub const BROKER_CONNECT_MS: u64 = 5_000;
 /// idle one.
 pub const BROKER_SILENCE_MS: u64 = 10_000;
 
+/// Milliseconds that a command to the broker may take, connecting included: it is a matter of one, and a broker that
+/// writes to a slow disk may stand still for seconds.
+pub const BROKER_CALL_MS: u64 = 10_000;
+
+/// Ids in one acknowledgement: the broker serves nobody else while it carries out a command.
+pub const ACK_COMMAND_IDS: usize = 1_000;
+
+/// Acknowledgements sent before an answer is awaited: the round trip vanishes, and what is in flight stays small.
+pub const ACK_PIPELINE_COMMANDS: usize = 64;
+
+/// Dead letters that a stream of them keeps, the newest: enough to study any fault, few enough for the broker's
+/// memory even when each has the length of the longest entry that is read.
+pub const DLQ_MAX_ENTRIES: usize = 10_000;
+
+/// Dead letters written in one transaction at most, and bytes of them after which it is closed.
+pub const DLQ_TRANSACTION_LETTERS: usize = 100;
+/// See [`DLQ_TRANSACTION_LETTERS`]: the broker holds a transaction in memory until it is carried out.
+pub const DLQ_TRANSACTION_BYTES: usize = 1 << 20;
+
+/// Bytes of the reason given in a dead letter; a reason is a sentence.
+pub const DLQ_ERROR_BYTES: usize = 1_000;
+
 /// The longest device id.
 pub const MAX_DEVICE_ID_CHARS: usize = 64;
 

@@ -81,7 +81,7 @@ impl Endpoint {
     }
 
     /// The arguments of AUTH; `None` for no login.
-    pub(super) fn login(&self) -> Option<Vec<&[u8]>> {
+    pub(crate) fn login(&self) -> Option<Vec<&[u8]>> {
         match (self.username.as_str(), self.password.as_str()) {
             (_, "") => None,
             ("", password) => Some(vec![b"AUTH", password.as_bytes()]),

@@ -40,7 +40,7 @@ pub enum ServerErrorKind {
 
 impl ServerError {
     /// From the line of an error reply, without its `-`.
-    pub(super) fn new(line: &[u8]) -> Self {
+    pub(crate) fn new(line: &[u8]) -> Self {
         let text = String::from_utf8_lossy(line);
         let kind = match text.split(' ').next().unwrap_or_default() {
             _ if text.starts_with(TOO_MANY_CLIENTS) => ServerErrorKind::Loading,
@@ -65,12 +65,12 @@ impl ServerError {
     }
 
     /// Whether it refuses a login only because it needs none.
-    pub(super) fn needs_no_login(&self) -> bool {
+    pub(crate) fn needs_no_login(&self) -> bool {
         NO_LOGIN_NEEDED.iter().any(|words| self.message.contains(words))
     }
 
     /// The same without the broker's words, which repeat the arguments of a command that it does not know.
-    pub(super) fn about_login(self) -> Self {
+    pub(crate) fn about_login(self) -> Self {
         if self.kind == ServerErrorKind::Loading {
             return self;
         }
