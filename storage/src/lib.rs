@@ -3,6 +3,7 @@
 //! Two traits, [`Positions`] and, on top of it, [`Store`], and the databases behind them. SQLite is the embedded
 //! default: one file, no server. PostgreSQL, with or without TimescaleDB, keeps the positions of a platform.
 
+mod live;
 pub mod sqlite;
 pub mod timescale;
 
@@ -14,6 +15,8 @@ use race::position::{DeviceId, Position};
 use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
 use uuid::Uuid;
+
+pub use self::live::{Claim, Fence, Live, PositionWrite, Touch};
 
 /// What became of one row that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +77,29 @@ impl std::ops::AddAssign for Changes {
 /// Why a store did not do what was asked, grouped by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing is wrong with the data: the same call may succeed later.
+    /// The database cannot be reached or takes no connections now. Nothing was asked of it yet, so nothing is
+    /// wrong with the data.
+    #[error("{context}: away: {message}")]
+    Away {
+        /// What was being done.
+        context: String,
+        /// What the network or the database said.
+        message: String,
+    },
+    /// The database took the call and did not carry it out, or the connection broke within it: what was asked may
+    /// or may not be stored. Nothing is wrong with the data: the same call may succeed later.
     #[error("{context}: {message}; try again")]
     Retry {
         /// What was being done.
         context: String,
         /// What the database said.
         message: String,
+    },
+    /// The lease is another's now: nothing was stored, and nothing under this fence ever will be.
+    #[error("{context}: another instance has taken over the lease")]
+    Fenced {
+        /// What was being done.
+        context: String,
     },
     /// The database refuses this data; again would not help.
     #[error("{context}: refused: {message}")]

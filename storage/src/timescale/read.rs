@@ -33,7 +33,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let client = session::connect(config).await?;
+        let client = session::connect(config).await.map_err(Failure::at_connect)?;
         let devices = client.prepare(DEVICES).await?;
         let read = client.prepare(READ).await?;
         let count_faulty = client.prepare(COUNT_FAULTY).await?;
