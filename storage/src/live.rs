@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use race::position::Position;
+use race::position::{DeviceId, Position};
+use race::record::StageResult;
 use race::time::Timestamp;
 use uuid::Uuid;
 
-use crate::{Committed, Positions, StoreError};
+use crate::{Changes, Committed, EntryRecords, Records, StoreError};
 
 /// Proof of a lease that was taken. What is committed under it is refused once another has taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +56,68 @@ pub struct Touch {
     pub entry_id: Uuid,
 }
 
+/// How far an entry was evaluated, as it was saved, and what changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedState {
+    /// The entry.
+    pub entry_id: Uuid,
+    /// Of the saved form; 0: none was saved.
+    pub version: i32,
+    /// The last fix that is in it.
+    pub evaluated_to: Option<Timestamp>,
+    /// The saved form.
+    pub state: Vec<u8>,
+    /// The oldest instant whose evidence changed since the entry was judged last; `None`: nothing to do again.
+    pub dirty_from: Option<Timestamp>,
+    /// Grows with every mark; what was read before judging is given back as [`Judged::clears_dirty`].
+    pub dirty_revision: i64,
+}
+
+/// An entry that was judged: all that goes into one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// What is true of it now.
+    pub records: EntryRecords,
+    /// How far it is evaluated; `None`: what was saved stays.
+    pub state: Option<NewState>,
+    /// The [`SavedState::dirty_revision`] that was read before its positions were: the entry is clean, unless it was
+    /// marked since.
+    pub clears_dirty: Option<i64>,
+}
+
+/// See [`SavedState`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewState {
+    /// Of the saved form, from 1.
+    pub version: i32,
+    /// The last fix that is in it.
+    pub evaluated_to: Option<Timestamp>,
+    /// The saved form.
+    pub bytes: Vec<u8>,
+}
+
+/// A stretch of a device's track: `from <= ts` and, when given, `ts < to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackSpan {
+    /// The device.
+    pub device: DeviceId,
+    /// The first instant.
+    pub from: Timestamp,
+    /// The end.
+    pub to: Option<Timestamp>,
+}
+
+/// What a database lacks for race rules.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// Tables, and columns as `table.column`, without which race rules cannot be on.
+    pub needed: Vec<String>,
+    /// Columns of records, as `table.column`, that will not be written; the rest of their row is.
+    pub unwritten: Vec<String>,
+}
+
 /// A database that a live processor can work with; see each method. Every method is one transaction.
-pub trait Live: Positions {
+pub trait Live: Records {
     /// Takes the lease for `ttl` when it is free, has expired by the database's clock, or is held under this same
     /// name. Waits for what an earlier holder is committing just now.
     fn claim_lease(
@@ -80,7 +141,45 @@ pub trait Live: Positions {
     /// Asks the database whether it answers, on the connection of the lease.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Stores positions as [`Positions::commit_positions`] does, with the dirty marks of the rows that were
+    /// Stores positions as [`crate::Positions::commit_positions`] does, with the dirty marks of the rows that were
     /// inserted, under the fence. By reference, so that it can be offered again.
     fn write(&self, write: &PositionWrite) -> impl Future<Output = Result<Committed, StoreError>> + Send;
+
+    /// Which tables and columns race rules need, or would fill, and are not there.
+    fn missing_for_race(&self) -> impl Future<Output = Result<Missing, StoreError>> + Send;
+
+    /// What is saved of these entries, in the order of their ids; those of which nothing is, are left out.
+    fn load_states(
+        &self,
+        entries: &[Uuid],
+    ) -> impl Future<Output = Result<Vec<SavedState>, StoreError>> + Send;
+
+    /// Saves an entry that was judged under the fence: its records as [`Records::save_records`] does, its state, and
+    /// that it is clean.
+    fn save_judged(
+        &self,
+        fence: Option<&Fence>,
+        judged: &Judged,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// Stores results under the fence as [`Records::save_results`] does.
+    fn save_standings(
+        &self,
+        fence: Option<&Fence>,
+        results: &[StageResult],
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// Of each span, up to `limit_each` positions that are not faulty, ordered by `ts`; in one query.
+    fn read_tracks(
+        &self,
+        spans: &[TrackSpan],
+        limit_each: usize,
+    ) -> impl Future<Output = Result<Vec<Vec<Position>>, StoreError>> + Send;
+
+    /// Of each span, how many positions an operator flagged as faulty; in one query.
+    fn count_faulty_of(
+        &self,
+        spans: &[TrackSpan],
+    ) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
 }

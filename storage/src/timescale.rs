@@ -1,22 +1,26 @@
-//! Positions in PostgreSQL, 14 or later, with TimescaleDB or without.
+//! Positions and records in PostgreSQL, 14 or later, with TimescaleDB or without.
 //!
 //! The table `positions` is someone else's; this program only needs its columns and its unique key, see
 //! `timescale/schema.rs`, and no right to create tables but temporary ones. What one batch goes through is in
 //! `timescale/commit.rs`; which way it goes and why, in `timescale/path.rs`.
 
+mod columns;
 mod commit;
 mod compare;
+mod course;
 mod dirty;
 mod encode;
 mod failure;
 mod instant;
 mod lease;
+mod ledger;
 mod live;
 mod lookup;
 mod offer;
 mod path;
 mod read;
 mod recent;
+mod records;
 mod schema;
 mod session;
 
@@ -33,8 +37,9 @@ use self::commit::Kept;
 use self::failure::Failure;
 use self::lease::Control;
 use self::read::Reader;
+use self::records::Recorder;
 use self::session::Session;
-use crate::{Committed, Live as _, PositionWrite, Positions, StoreError};
+use crate::{Committed, Fence, Live as _, PositionWrite, Positions, StoreError};
 
 pub use self::encode::{COLUMNS, CopyBuffer};
 
@@ -50,7 +55,8 @@ const SILENCE_OF_OLD: Duration = Duration::from_secs(2 * 60 * 60);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 const ASK_TIMES: u32 = 3;
 
-/// [`Positions`] in PostgreSQL, by one connection that writes, one that reads and one for the lease.
+/// [`crate::Live`] in PostgreSQL, by a connection each that writes positions, writes records, reads, and keeps the lease;
+/// all but the first are opened when they are needed.
 ///
 /// A clone is another handle to the same connections: batches of all clones commit one after another. For a
 /// second writer connect a second store.
@@ -73,6 +79,7 @@ struct Shared {
     timescaledb: Option<String>,
     writer: Mutex<Writer>,
     reader: Mutex<Option<Reader>>,
+    recorder: Mutex<Option<Recorder>>,
     control: Mutex<Option<Control>>,
 }
 
@@ -114,8 +121,8 @@ impl PostgresStore {
         let session = opened.map_err(|failure| failure.while_doing(format!("connecting to {name}")))?;
         let timescaledb = session.found.timescaledb.clone();
         let writer = Mutex::new(Writer { session: Some(session), kept: Kept::default() });
-        let (reader, control) = Default::default();
-        let shared = Shared { config, name, timescaledb, writer, reader, control };
+        let (reader, recorder, control) = Default::default();
+        let shared = Shared { config, name, timescaledb, writer, reader, recorder, control };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -157,6 +164,28 @@ impl PostgresStore {
         let read = work(&open).await?;
         *reader = Some(open);
         Ok(read)
+    }
+
+    /// Works in a transaction of the connection that writes records, under a fence.
+    async fn record<T>(
+        &self,
+        fence: Option<&Fence>,
+        work: impl AsyncFnOnce(&Recorder) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut recorder = self.shared.recorder.lock().await;
+        let open = match recorder.take().filter(|recorder| !recorder.client.is_closed()) {
+            Some(open) => open,
+            None => Recorder::open(&self.shared.config).await?,
+        };
+        let done = open.transact(fence, work).await;
+        let usable = match &done {
+            Ok(_) => true,
+            Err(failure) => {
+                failure.leaves_the_connection() && open.client.batch_execute("ROLLBACK").await.is_ok()
+            }
+        };
+        *recorder = usable.then_some(open);
+        done
     }
 
     /// Works with the connection of the lease, which is given up when that fails, in no more than

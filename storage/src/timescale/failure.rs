@@ -74,6 +74,11 @@ impl Failure {
         matches!(self.kind, Kind::Refused | Kind::Fenced) || self.is_out_of_memory()
     }
 
+    /// Names the table or row that the failure is about.
+    pub(super) fn about(self, what: impl Display) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+
     pub(super) fn while_doing(self, context: String) -> StoreError {
         let message = self.message;
         match self.kind {
