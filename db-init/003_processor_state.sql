@@ -2,18 +2,22 @@
 
 -- Who may judge. Exactly one instance does, and what it commits proves that it still is the one:
 --
---   take over   UPDATE … SET token = token + 1, holder = …, expires_at = …
---                WHERE name = … AND (holder IS NULL OR expires_at < now()) RETURNING token
---   commit      SELECT FROM processor_leases WHERE name = … AND token = <mine> FOR SHARE, in the same transaction;
---               no row: another took over, roll back
+--   take over   SELECT … WHERE name = … AND (holder IS NULL OR expires_at < now()) FOR UPDATE, then
+--               UPDATE … SET token = token + 1, holder = …, expires_at = …
+--   commit      SELECT FROM processor_leases WHERE name = … AND token = <mine> FOR KEY SHARE, in the same message as
+--               COMMIT; no row: another took over, roll back
+--   renew       UPDATE … SET expires_at = … WHERE name = … AND token = <mine>
 --
--- The token only grows. Time decides who may try, the token who may commit.
+-- The token only grows. Time decides who may try, the token who may commit. Because the token is part of a key,
+-- raising it waits for commits under way and keeps later ones waiting, whoever does it; a renewal changes no key and
+-- neither waits for commits nor holds them up.
 CREATE TABLE IF NOT EXISTS processor_leases (
     name        text        NOT NULL PRIMARY KEY,
     token       bigint      NOT NULL DEFAULT 0,
     holder      text,
     acquired_at timestamptz,
-    expires_at  timestamptz
+    expires_at  timestamptz,
+    UNIQUE (name, token)
 );
 INSERT INTO processor_leases (name) VALUES ('judge') ON CONFLICT DO NOTHING;
 

@@ -1,9 +1,12 @@
 //! Where positions, the course and the race records are kept.
 //!
-//! Two traits, [`Positions`] and, on top of it, [`Store`], and the databases behind them. SQLite is the embedded
-//! default: one file, no server. PostgreSQL, with or without TimescaleDB, keeps the positions of a platform.
+//! Three traits, each on top of the one before: [`Positions`], [`Records`], [`Store`]; and [`Live`] on top of
+//! [`Records`], for a processor that does not own the database. SQLite is the embedded default and a [`Store`]: one
+//! file, no server. PostgreSQL, with or without TimescaleDB, is the database of a platform and [`Live`].
 
+mod live;
 pub mod sqlite;
+mod tables;
 pub mod timescale;
 
 use std::future::Future;
@@ -14,6 +17,10 @@ use race::position::{DeviceId, Position};
 use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
 use uuid::Uuid;
+
+pub use self::live::{
+    Claim, Fence, Judged, Live, Missing, NewState, PositionWrite, SavedState, Touch, TrackSpan,
+};
 
 /// What became of one row that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +81,29 @@ impl std::ops::AddAssign for Changes {
 /// Why a store did not do what was asked, grouped by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing is wrong with the data: the same call may succeed later.
+    /// The database cannot be reached or takes no connections now. Nothing was asked of it yet, so nothing is
+    /// wrong with the data.
+    #[error("{context}: away: {message}")]
+    Away {
+        /// What was being done.
+        context: String,
+        /// What the network or the database said.
+        message: String,
+    },
+    /// The database took the call and did not carry it out, or the connection broke within it: what was asked may
+    /// or may not be stored. Nothing is wrong with the data: the same call may succeed later.
     #[error("{context}: {message}; try again")]
     Retry {
         /// What was being done.
         context: String,
         /// What the database said.
         message: String,
+    },
+    /// The lease is another's now: nothing was stored, and nothing under this fence ever will be.
+    #[error("{context}: another instance has taken over the lease")]
+    Fenced {
+        /// What was being done.
+        context: String,
     },
     /// The database refuses this data; again would not help.
     #[error("{context}: refused: {message}")]
@@ -137,17 +160,8 @@ pub trait Positions: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
-/// A database that keeps positions, the course and the race records; every method is one transaction.
-pub trait Store: Positions {
-    /// Stores the course: rows are inserted or updated by id; rows of the same events that are no longer in
-    /// `tables` are removed. Positions and devices are never removed. Records of entries and stages that are gone
-    /// are retracted.
-    fn save_course(
-        &self,
-        tables: Arc<Tables>,
-        at: Timestamp,
-    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
-
+/// A database that also has the course and keeps the race records; every method is one transaction.
+pub trait Records: Positions {
     /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
     fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
 
@@ -162,5 +176,17 @@ pub trait Store: Positions {
     fn save_results(
         &self,
         results: Vec<StageResult>,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+}
+
+/// A database that this program owns: the course is stored here, and not by somebody else.
+pub trait Store: Records {
+    /// Stores the course: rows are inserted or updated by id; rows of the same events that are no longer in
+    /// `tables` are removed. Positions and devices are never removed. Records of entries and stages that are gone
+    /// are retracted.
+    fn save_course(
+        &self,
+        tables: Arc<Tables>,
+        at: Timestamp,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 }

@@ -11,7 +11,6 @@ mod open;
 mod positions;
 mod records;
 mod rows;
-mod tables;
 
 use std::fmt;
 use std::path::Path;
@@ -24,7 +23,7 @@ use race::time::Timestamp;
 use rusqlite::Connection;
 
 use self::failure::Failure;
-use crate::{Changes, Committed, EntryRecords, Positions, Store, StoreError};
+use crate::{Changes, Committed, EntryRecords, Positions, Records, Store, StoreError};
 
 /// When what was committed is safe from a loss of power. A crash of the program alone never loses a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,11 +134,7 @@ impl Positions for SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
-    async fn save_course(&self, tables: Arc<Tables>, at: Timestamp) -> Result<Changes, StoreError> {
-        self.call("storing the course", move |c| course::save(c, &tables, at)).await
-    }
-
+impl Records for SqliteStore {
     async fn load_course(&self) -> Result<Tables, StoreError> {
         self.call("reading the course", course::load).await
     }
@@ -150,5 +145,11 @@ impl Store for SqliteStore {
 
     async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
         self.call("storing results", move |c| records::save_results(c, &results)).await
+    }
+}
+
+impl Store for SqliteStore {
+    async fn save_course(&self, tables: Arc<Tables>, at: Timestamp) -> Result<Changes, StoreError> {
+        self.call("storing the course", move |c| course::save(c, &tables, at)).await
     }
 }

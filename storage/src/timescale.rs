@@ -1,19 +1,26 @@
-//! Positions in PostgreSQL, 14 or later, with TimescaleDB or without.
+//! Positions and records in PostgreSQL, 14 or later, with TimescaleDB or without.
 //!
 //! The table `positions` is someone else's; this program only needs its columns and its unique key, see
 //! `timescale/schema.rs`, and no right to create tables but temporary ones. What one batch goes through is in
 //! `timescale/commit.rs`; which way it goes and why, in `timescale/path.rs`.
 
+mod columns;
 mod commit;
 mod compare;
+mod course;
+mod dirty;
 mod encode;
 mod failure;
 mod instant;
+mod lease;
+mod ledger;
+mod live;
 mod lookup;
 mod offer;
 mod path;
 mod read;
 mod recent;
+mod records;
 mod schema;
 mod session;
 
@@ -28,9 +35,11 @@ use tokio_postgres::Config;
 
 use self::commit::Kept;
 use self::failure::Failure;
+use self::lease::Control;
 use self::read::Reader;
+use self::records::Recorder;
 use self::session::Session;
-use crate::{Committed, Positions, StoreError};
+use crate::{Committed, Fence, Live as _, PositionWrite, Positions, StoreError};
 
 pub use self::encode::{COLUMNS, CopyBuffer};
 
@@ -46,9 +55,10 @@ const SILENCE_OF_OLD: Duration = Duration::from_secs(2 * 60 * 60);
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 const ASK_TIMES: u32 = 3;
 
-/// [`Positions`] in PostgreSQL, by one connection that writes and one that reads.
+/// [`crate::Live`] in PostgreSQL, by a connection each that writes positions, writes records, reads, and keeps the lease;
+/// all but the first are opened when they are needed.
 ///
-/// A clone is another handle to the same two connections: batches of all clones commit one after another. For a
+/// A clone is another handle to the same connections: batches of all clones commit one after another. For a
 /// second writer connect a second store.
 ///
 /// A batch over more than 32 days, or one that the server has no memory for, is committed in several
@@ -69,6 +79,8 @@ struct Shared {
     timescaledb: Option<String>,
     writer: Mutex<Writer>,
     reader: Mutex<Option<Reader>>,
+    recorder: Mutex<Option<Recorder>>,
+    control: Mutex<Option<Control>>,
 }
 
 /// The writing connection, while there is one and no call holds it, and what outlives it.
@@ -88,7 +100,7 @@ impl PostgresStore {
     /// Connects and checks the schema.
     ///
     /// # Errors
-    /// [`StoreError::Retry`] when the server cannot be reached or takes no connections now;
+    /// [`StoreError::Away`] when the server cannot be reached or takes no connections now;
     /// [`StoreError::Broken`] when it refuses the user, or when the schema does not fit: the message then names
     /// everything that is missing.
     pub async fn connect(mut config: Config) -> Result<Self, StoreError> {
@@ -109,7 +121,8 @@ impl PostgresStore {
         let session = opened.map_err(|failure| failure.while_doing(format!("connecting to {name}")))?;
         let timescaledb = session.found.timescaledb.clone();
         let writer = Mutex::new(Writer { session: Some(session), kept: Kept::default() });
-        let shared = Shared { config, name, timescaledb, writer, reader: Mutex::default() };
+        let (reader, recorder, control) = Default::default();
+        let shared = Shared { config, name, timescaledb, writer, reader, recorder, control };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -118,8 +131,8 @@ impl PostgresStore {
         self.shared.timescaledb.as_deref()
     }
 
-    async fn commit(&self, rows: &[Position], ingested_at: Timestamp) -> Result<Committed, Failure> {
-        if rows.is_empty() {
+    async fn commit(&self, write: &PositionWrite) -> Result<Committed, Failure> {
+        if write.rows.is_empty() {
             return Ok(Committed::default());
         }
         let mut writer = self.shared.writer.lock().await;
@@ -129,7 +142,7 @@ impl PostgresStore {
             Some(open) => open,
             None => Session::open(&self.shared.config).await?,
         };
-        let committed = commit::commit(&mut open, kept, rows, ingested_at).await;
+        let committed = commit::commit(&mut open, kept, write).await;
         let usable = match &committed {
             Ok(_) => true,
             Err(failure) if failure.leaves_the_connection() => {
@@ -153,6 +166,53 @@ impl PostgresStore {
         Ok(read)
     }
 
+    /// Works in a transaction of the connection that writes records, under a fence.
+    async fn record<T>(
+        &self,
+        fence: Option<&Fence>,
+        work: impl AsyncFnOnce(&Recorder) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut recorder = self.shared.recorder.lock().await;
+        let open = match recorder.take().filter(|recorder| !recorder.client.is_closed()) {
+            Some(open) => open,
+            None => Recorder::open(&self.shared.config).await?,
+        };
+        let done = open.transact(fence, work).await;
+        let usable = match &done {
+            Ok(_) => true,
+            Err(failure) => {
+                failure.leaves_the_connection() && open.client.batch_execute("ROLLBACK").await.is_ok()
+            }
+        };
+        *recorder = usable.then_some(open);
+        done
+    }
+
+    /// Works with the connection of the lease, which is given up when that fails, in no more than
+    /// [`lease::CALL_TIMEOUT`].
+    async fn control<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Control) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut opened = false;
+        let call = async {
+            let mut control = self.shared.control.lock().await;
+            let mut open = match control.take().filter(|control| !control.is_closed()) {
+                Some(open) => open,
+                None => Control::open(&self.shared.config).await?,
+            };
+            opened = true;
+            let done = work(&mut open).await?;
+            *control = Some(open);
+            Ok(done)
+        };
+        let done = tokio::time::timeout(lease::CALL_TIMEOUT, call).await;
+        done.unwrap_or_else(|_| {
+            let late = format!("no answer within {} s", lease::CALL_TIMEOUT.as_secs());
+            Err(if opened { Failure::retry(late) } else { Failure::away(late) })
+        })
+    }
+
     fn error(&self, doing: &str, failure: Failure) -> StoreError {
         failure.while_doing(format!("{doing} in {}", self.shared.name))
     }
@@ -164,7 +224,7 @@ impl Positions for PostgresStore {
         rows: Vec<Position>,
         ingested_at: Timestamp,
     ) -> Result<Committed, StoreError> {
-        self.commit(&rows, ingested_at).await.map_err(|f| self.error("storing positions", f))
+        self.write(&PositionWrite { rows, ingested_at, fence: None, touches: Vec::new() }).await
     }
 
     async fn devices_with_positions(&self, devices: Vec<DeviceId>) -> Result<Vec<DeviceId>, StoreError> {

@@ -10,9 +10,9 @@ use rusqlite::{
 
 use super::failure::Failure;
 use super::records;
-use super::rows::{Encoded, Table};
-use super::tables as t;
+use super::rows::Encoded;
 use crate::Changes;
+use crate::tables::{self as t, Parent, Table};
 
 /// A table and all rows of it that are to be stored.
 type Offered = (Table, Vec<Encoded>);
@@ -106,13 +106,30 @@ fn encode(tables: &Tables) -> Result<Vec<Offered>, Failure> {
     Ok(offered)
 }
 
+/// Which rows belong to the events in the JSON array `?1`.
+fn scope(parent: Parent) -> &'static str {
+    match parent {
+        Parent::Event => "event_id IN (SELECT value FROM json_each(?1))",
+        Parent::Stage => {
+            "stage_id IN (SELECT id FROM stages WHERE event_id IN (SELECT value FROM json_each(?1)))"
+        }
+        Parent::Segment => {
+            "segment_id IN (SELECT segments.id FROM segments JOIN stages ON stages.id = stage_id \
+             WHERE event_id IN (SELECT value FROM json_each(?1)))"
+        }
+        Parent::Entry => {
+            "entry_id IN (SELECT id FROM entries WHERE event_id IN (SELECT value FROM json_each(?1)))"
+        }
+    }
+}
+
 fn remove_missing(
     transaction: &Transaction<'_>,
     table: &Table,
     rows: &[Encoded],
     events: &str,
 ) -> Result<(), Failure> {
-    let Some(scope) = table.scope else { return Ok(()) };
+    let Some(scope) = table.parent.map(scope) else { return Ok(()) };
     let keep: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let keep = serde_json::to_string(&keep)?;
     let sql = format!(

@@ -9,15 +9,7 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use crate::Changes;
-
-/// A table with a `revision` that counts from 1.
-pub(super) struct Ledger {
-    pub(super) name: &'static str,
-    /// The columns that name a row; the first of `columns`.
-    pub(super) key: &'static [&'static str],
-    /// All that a row says. Rows are offered as their values in this order.
-    pub(super) columns: &'static [&'static str],
-}
+use crate::tables::Ledger;
 
 impl Ledger {
     /// Inserts what is new, revises what differs or was retracted; an equal row is not written.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::ledger::Ledger;
+use crate::tables::{CROSSINGS, PENALTIES, RESULTS};
 use crate::{Changes, EntryRecords};
 
 /// Makes the crossings and penalties of one entry equal to `records`; what is not in it is retracted `at`.
@@ -87,27 +87,6 @@ pub(super) fn retract_orphans(transaction: &Transaction<'_>, at: Timestamp) -> R
     Ok(retracted)
 }
 
-const CROSSINGS: Ledger = Ledger {
-    name: "entry_crossings",
-    key: &["id"],
-    columns: &[
-        "id",
-        "entry_id",
-        "geofence_id",
-        "ts",
-        "direction",
-        "latitude",
-        "longitude",
-        "speed",
-        "uncertainty_ms",
-        "fix_before",
-        "fix_after",
-        "last_touch_at",
-        "needs_review",
-        "status",
-    ],
-};
-
 fn crossing(row: &Crossing) -> Vec<Sql> {
     let [before, after] = row.fixes;
     vec![
@@ -128,27 +107,6 @@ fn crossing(row: &Crossing) -> Vec<Sql> {
     ]
 }
 
-const PENALTIES: Ledger = Ledger {
-    name: "entry_penalties",
-    key: &["id"],
-    columns: &[
-        "id",
-        "entry_id",
-        "stage_id",
-        "segment_id",
-        "type",
-        "kind",
-        "formula_id",
-        "formula_snapshot",
-        "inputs",
-        "penalty_ms",
-        "counts_for",
-        "status",
-        "override_id",
-        "needs_review",
-    ],
-};
-
 fn penalty(row: &Penalty) -> Result<Vec<Sql>, Failure> {
     Ok(vec![
         uuid(row.id),
@@ -167,28 +125,6 @@ fn penalty(row: &Penalty) -> Result<Vec<Sql>, Failure> {
         row.needs_review.into(),
     ])
 }
-
-const RESULTS: Ledger = Ledger {
-    name: "stage_results",
-    key: &["entry_id", "stage_id"],
-    columns: &[
-        "entry_id",
-        "stage_id",
-        "status",
-        "started_at",
-        "finished_at",
-        "laps",
-        "elapsed_ms",
-        "neutralised_ms",
-        "clean_ms",
-        "penalty_ms",
-        "total_ms",
-        "position",
-        "class_position",
-        "gap_ms",
-        "provisional",
-    ],
-};
 
 fn result(row: &StageResult) -> Vec<Sql> {
     vec![

@@ -1,4 +1,5 @@
-//! Rows of the course as columns: one mechanism for every table, by way of the row's JSON object.
+//! Rows of the course as columns: one mechanism for every table, by way of the row's JSON object. Flags are 0 or 1,
+//! instants microseconds, documents and geometries text.
 
 use race::time::Timestamp;
 use rusqlite::types::{Value as Sql, ValueRef};
@@ -8,30 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
 use super::failure::Failure;
-
-/// How a column's value differs from the JSON of its field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A text, an integer or a float as it is.
-    Plain,
-    /// A boolean as 0 or 1.
-    Flag,
-    /// An instant as microseconds.
-    Instant,
-    /// Any document as its text.
-    Document,
-}
-
-/// A table of the course.
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) name: &'static str,
-    /// The columns that name a row.
-    pub(super) key: &'static [&'static str],
-    /// Which rows belong to the events in the JSON array `?1`; `None` when the rows are nobody's and stay.
-    pub(super) scope: Option<&'static str>,
-    pub(super) columns: &'static [(&'static str, Kind)],
-}
+use crate::tables::{Kind, Table};
 
 /// A row to be stored: its columns in the order of [`Table::columns`], and its key as one text.
 #[derive(Debug)]
@@ -110,7 +88,7 @@ fn to_sql(kind: Kind, field: Json) -> Result<Sql, Failure> {
         (Kind::Instant, Json::String(text)) => {
             Sql::Integer(text.parse::<Timestamp>().map_err(Failure::refused)?.micros())
         }
-        (Kind::Document, document) => Sql::Text(document.to_string()),
+        (Kind::Document | Kind::Geometry, document) => Sql::Text(document.to_string()),
         (kind, other) => return Err(Failure::broken(format!("{other} does not fit a column of {kind:?}"))),
     })
 }
@@ -123,7 +101,7 @@ fn to_json(kind: Kind, column: ValueRef<'_>) -> Result<Json, Failure> {
         (Kind::Plain, ValueRef::Text(text)) => std::str::from_utf8(text).map_err(Failure::broken)?.into(),
         (Kind::Flag, ValueRef::Integer(flag)) => (flag != 0).into(),
         (Kind::Instant, ValueRef::Integer(micros)) => Timestamp::from_micros(micros).to_string().into(),
-        (Kind::Document, ValueRef::Text(text)) => serde_json::from_slice(text)?,
+        (Kind::Document | Kind::Geometry, ValueRef::Text(text)) => serde_json::from_slice(text)?,
         (kind, other) => {
             return Err(Failure::broken(format!("{other:?} is not what a {kind:?} is stored as")));
         }

@@ -1,22 +1,25 @@
 //! One batch, committed: all of it or nothing, and what became of each row.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
-use race::position::Position;
 use race::time::Timestamp;
 use tokio_postgres::{Client, Statement};
+use uuid::Uuid;
 
 use super::compare::{self, Verdict};
+use super::dirty;
 use super::encode::{self, CopyBuffer};
 use super::failure::Failure;
 use super::instant::Stored;
+use super::lease;
 use super::lookup;
 use super::offer::{Offer, Repeat, by_key};
 use super::path::PathChoice;
 use super::session::Session;
-use crate::{Committed, RowOutcome};
+use crate::{Committed, PositionWrite, RowOutcome};
 
 /// Whatever the server's default: a row that another writer committed meanwhile must be seen.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -30,20 +33,28 @@ pub(super) struct Kept {
     pub(super) buffer: CopyBuffer,
 }
 
-/// Commits a batch, see [`crate::Positions::commit_positions`]. After an error a transaction may be open.
+/// Commits a batch, see [`crate::Live::write`]. After an error a transaction may be open.
 pub(super) async fn commit(
     session: &mut Session,
     kept: &mut Kept,
-    rows: &[Position],
-    ingested_at: Timestamp,
+    write: &PositionWrite,
 ) -> Result<Committed, Failure> {
+    let rows = &write.rows;
+    if let Some(touch) = write.touches.iter().find(|touch| touch.row >= rows.len()) {
+        return Err(Failure::refused(format!(
+            "row {} of {} touches {}",
+            touch.row,
+            rows.len(),
+            touch.entry_id
+        )));
+    }
     for row in rows {
         encode::check(row).map_err(|what| {
             Failure::refused(format!("position of {} at {}: {what}", row.device_id, row.ts))
         })?;
     }
     let offer = Offer::new(rows);
-    let mut batch = Batch { session, kept, offer: &offer, ingested_at, outcomes: vec![None; rows.len()] };
+    let mut batch = Batch { session, kept, offer: &offer, write, outcomes: vec![None; rows.len()] };
     let mut parts = offer.parts();
     parts.reverse();
     while let Some(part) = parts.pop() {
@@ -67,7 +78,7 @@ struct Batch<'a> {
     session: &'a mut Session,
     kept: &'a mut Kept,
     offer: &'a Offer<'a>,
-    ingested_at: Timestamp,
+    write: &'a PositionWrite,
     outcomes: Vec<Option<RowOutcome>>,
 }
 
@@ -89,11 +100,35 @@ impl Batch<'_> {
         let different = compared.iter().filter(|(_, verdict)| *verdict == Verdict::Different);
         let conflicting: Vec<usize> = different.map(|(row, _)| *row).collect();
         if self.session.found.conflicts {
-            compare::keep(&self.session.client, self.offer.rows, &conflicting, self.ingested_at).await?;
+            compare::keep(&self.session.client, self.offer.rows, &conflicting, self.write.ingested_at)
+                .await?;
         }
-        self.session.client.batch_execute("COMMIT").await?;
-        self.report(part, &repeats, &compared);
+        self.settle(part, &repeats, &compared);
+        let touched = self.touched(part);
+        if !touched.is_empty() {
+            let mark = self.session.mark().await?;
+            dirty::mark(&self.session.client, &mark, &touched).await?;
+        }
+        lease::commit(&self.session.client, self.write.fence.as_ref()).await?;
+        self.remember(part);
         Ok(())
+    }
+
+    /// The entries whose past changes by the rows of this part that are inserted, each from the first of them on.
+    fn touched(&self, part: &[usize]) -> BTreeMap<Uuid, Timestamp> {
+        let rows = self.offer.rows;
+        let mut touched = BTreeMap::new();
+        for touch in &self.write.touches {
+            let in_part = part.binary_search_by(|&row| by_key(&rows[row], &rows[touch.row]));
+            if in_part.is_ok() && self.outcomes[touch.row] == Some(RowOutcome::Inserted) {
+                let ts = rows[touch.row].ts;
+                touched
+                    .entry(touch.entry_id)
+                    .and_modify(|from: &mut Timestamp| *from = ts.min(*from))
+                    .or_insert(ts);
+            }
+        }
+        touched
     }
 
     /// Those of `part` whose key was stored lately, and the others.
@@ -199,12 +234,14 @@ impl Batch<'_> {
 
     fn encoded(&mut self, new: &[usize]) -> Result<Bytes, Failure> {
         let rows = new.iter().map(|&row| &self.offer.rows[row]);
-        self.kept.buffer.encode(rows, self.ingested_at).map_err(Failure::refused)
+        self.kept.buffer.encode(rows, self.write.ingested_at).map_err(Failure::refused)
     }
 
-    /// Writes down what is committed.
-    fn report(&mut self, part: &[usize], repeats: &[Repeat], compared: &[(usize, Verdict)]) {
-        let rows = self.offer.rows;
+    /// What becomes of the rows of this part when it is committed.
+    fn settle(&mut self, part: &[usize], repeats: &[Repeat], compared: &[(usize, Verdict)]) {
+        for repeat in repeats {
+            self.outcomes[repeat.row] = None;
+        }
         for &row in part {
             self.outcomes[row] = Some(RowOutcome::Inserted);
         }
@@ -219,6 +256,11 @@ impl Batch<'_> {
                 self.outcomes[repeat.row] = if fresh { Some(RowOutcome::Duplicate) } else { first };
             }
         }
+    }
+
+    /// Remembers the keys of a part that is committed.
+    fn remember(&mut self, part: &[usize]) {
+        let rows = self.offer.rows;
         for of_device in part.chunk_by(|&a, &b| rows[a].device_id == rows[b].device_id) {
             let stored = of_device.iter().map(|&row| rows[row].ts);
             self.session.recent.remember(&rows[of_device[0]].device_id, stored);

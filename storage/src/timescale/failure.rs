@@ -17,7 +17,9 @@ pub(super) struct Failure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    Away,
     Retry,
+    Fenced,
     Refused,
     Broken,
 }
@@ -25,6 +27,22 @@ enum Kind {
 impl Failure {
     pub(super) fn retry(message: impl Display) -> Self {
         Self { kind: Kind::Retry, state: None, message: message.to_string() }
+    }
+
+    /// The lease is another's.
+    pub(super) fn fenced() -> Self {
+        Self { kind: Kind::Fenced, state: None, message: String::new() }
+    }
+
+    /// The connection could not be opened in time.
+    pub(super) fn away(message: impl Display) -> Self {
+        Self { kind: Kind::Away, state: None, message: message.to_string() }
+    }
+
+    /// What failed was opening a connection: nothing was asked of the server yet.
+    pub(super) fn at_connect(self) -> Self {
+        let kind = if self.kind == Kind::Retry { Kind::Away } else { self.kind };
+        Self { kind, ..self }
     }
 
     pub(super) fn refused(message: impl Display) -> Self {
@@ -40,6 +58,11 @@ impl Failure {
         self.state.as_ref() == Some(&SqlState::UNIQUE_VIOLATION)
     }
 
+    /// How a fence says no, see `timescale/lease.rs`.
+    pub(super) fn is_division_by_zero(&self) -> bool {
+        self.state.as_ref() == Some(&SqlState::DIVISION_BY_ZERO)
+    }
+
     /// The server ran out of memory, most often of the shared memory for locks: a transaction over many chunks
     /// takes several locks on each.
     pub(super) fn is_out_of_memory(&self) -> bool {
@@ -48,13 +71,20 @@ impl Failure {
 
     /// The server answered, and the connection may still serve.
     pub(super) fn leaves_the_connection(&self) -> bool {
-        self.kind == Kind::Refused || self.is_out_of_memory()
+        matches!(self.kind, Kind::Refused | Kind::Fenced) || self.is_out_of_memory()
+    }
+
+    /// Names the table or row that the failure is about.
+    pub(super) fn about(self, what: impl Display) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
     }
 
     pub(super) fn while_doing(self, context: String) -> StoreError {
         let message = self.message;
         match self.kind {
+            Kind::Away => StoreError::Away { context, message },
             Kind::Retry => StoreError::Retry { context, message },
+            Kind::Fenced => StoreError::Fenced { context },
             Kind::Refused => StoreError::Refused { context, message },
             Kind::Broken => StoreError::Broken { context, message },
         }
@@ -64,10 +94,11 @@ impl Failure {
 fn kind_of(state: &SqlState) -> Kind {
     let code = state.code();
     match code.get(..2).unwrap_or_default() {
-        // 25006 is a standby that was promoted away from under us, or one that is not promoted yet.
+        // 25006 is a standby that was promoted away from under us, or one that is not promoted yet; 25P03 a transaction
+        // that was idle for too long, because this program was stopped under way.
         _ if matches!(
             code,
-            "25006" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "58030"
+            "25006" | "25P03" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "58030"
         ) =>
         {
             Kind::Retry
@@ -123,7 +154,8 @@ mod tests {
     fn states_are_grouped_by_what_can_be_done() {
         let kind = |code| kind_of(&SqlState::from_code(code));
         for code in [
-            "40001", "40P01", "57P01", "57P02", "57P03", "53100", "53200", "53300", "08006", "25006", "57014",
+            "40001", "40P01", "57P01", "57P02", "57P03", "53100", "53200", "53300", "08006", "25006",
+            "25P03", "57014",
         ] {
             assert_eq!(kind(code), Kind::Retry, "{code}");
         }

@@ -19,7 +19,7 @@ pub(super) fn exact(ts: Timestamp) -> Option<i64> {
 }
 
 /// An instant as a bound of an interval: the nearest that a `timestamptz` can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bound(i64);
 
 impl Bound {

@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Config, Row, Statement};
 use super::failure::Failure;
 use super::instant::{Bound, Stored};
 use super::session;
+use crate::TrackSpan;
 
 /// What this program writes as a codec, see [`Position::codec`].
 const CODECS: [&str; 6] = ["8", "8E", "16", "csv", "gpx", "ndjson"];
@@ -22,6 +23,19 @@ const READ: &str = "SELECT ts, latitude, longitude, altitude, angle, speed, sate
      ORDER BY ts LIMIT $4";
 const COUNT_FAULTY: &str =
     "SELECT count(*) FROM positions WHERE device_id = $1 AND ts BETWEEN $2 AND $3 AND faulty";
+/// One look into the index for each span, whatever the planner thinks of the table. The ends of all spans keep chunks
+/// out.
+const READ_TRACKS: &str = "SELECT o.n, p.* \
+     FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS o (device_id, first, last, n) \
+     CROSS JOIN LATERAL (SELECT ts, latitude, longitude, altitude, angle, speed, satellites, priority, codec, \
+         attributes::text FROM positions WHERE device_id = o.device_id AND ts BETWEEN o.first AND o.last \
+         AND ts BETWEEN $4 AND $5 AND faulty = false ORDER BY ts LIMIT $6) p \
+     ORDER BY o.n, p.ts";
+const COUNT_FAULTY_OF: &str = "SELECT o.n, p.faulty \
+     FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS o (device_id, first, last, n) \
+     CROSS JOIN LATERAL (SELECT count(*) AS faulty FROM positions WHERE device_id = o.device_id \
+         AND ts BETWEEN o.first AND o.last AND ts BETWEEN $4 AND $5 AND faulty) p \
+     ORDER BY o.n";
 
 /// The reading connection.
 pub(super) struct Reader {
@@ -29,15 +43,23 @@ pub(super) struct Reader {
     devices: Statement,
     read: Statement,
     count_faulty: Statement,
+    read_tracks: Statement,
+    count_faulty_of: Statement,
 }
 
 impl Reader {
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let client = session::connect(config).await?;
+        let client = session::connect(config).await.map_err(Failure::at_connect)?;
         let devices = client.prepare(DEVICES).await?;
         let read = client.prepare(READ).await?;
         let count_faulty = client.prepare(COUNT_FAULTY).await?;
-        Ok(Self { client, devices, read, count_faulty })
+        let read_tracks = client.prepare(READ_TRACKS).await?;
+        let count_faulty_of = client.prepare(COUNT_FAULTY_OF).await?;
+        Ok(Self { client, devices, read, count_faulty, read_tracks, count_faulty_of })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -67,7 +89,7 @@ impl Reader {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (first, last) = (Bound::of(from), Bound::before(to));
         let found = self.client.query(&self.read, &[&&**device, &first, &last, &limit]).await?;
-        found.iter().map(|row| position(device, row)).collect()
+        found.iter().map(|row| position(device, row, 0)).collect()
     }
 
     /// How many positions are faulty.
@@ -81,21 +103,79 @@ impl Reader {
         let found = self.client.query_one(&self.count_faulty, &[&&**device, &first, &last]).await?;
         u64::try_from(found.try_get::<_, i64>(0)?).map_err(Failure::broken)
     }
+
+    /// Of each span, positions that are not faulty, by `ts`.
+    pub(super) async fn read_tracks(
+        &self,
+        spans: &[TrackSpan],
+        limit_each: usize,
+    ) -> Result<Vec<Vec<Position>>, Failure> {
+        let mut tracks = vec![Vec::new(); spans.len()];
+        let limit = i64::try_from(limit_each).unwrap_or(i64::MAX);
+        let Spans { devices, firsts, lasts, first, last } = Spans::of(spans);
+        let found =
+            self.client.query(&self.read_tracks, &[&devices, &firsts, &lasts, &first, &last, &limit]).await?;
+        for row in &found {
+            let n = nth(row, spans.len())?;
+            tracks[n].push(position(&spans[n].device, row, 1)?);
+        }
+        Ok(tracks)
+    }
+
+    /// Of each span, how many positions are faulty.
+    pub(super) async fn count_faulty_of(&self, spans: &[TrackSpan]) -> Result<Vec<u64>, Failure> {
+        let mut counts = vec![0; spans.len()];
+        let Spans { devices, firsts, lasts, first, last } = Spans::of(spans);
+        let found =
+            self.client.query(&self.count_faulty_of, &[&devices, &firsts, &lasts, &first, &last]).await?;
+        for row in &found {
+            counts[nth(row, spans.len())?] =
+                u64::try_from(row.try_get::<_, i64>(1)?).map_err(Failure::broken)?;
+        }
+        Ok(counts)
+    }
 }
 
-fn position(device: &DeviceId, row: &Row) -> Result<Position, Failure> {
+/// Spans as arrays, and the ends of them all.
+struct Spans<'a> {
+    devices: Vec<&'a str>,
+    firsts: Vec<Bound>,
+    lasts: Vec<Bound>,
+    first: Bound,
+    last: Bound,
+}
+
+impl<'a> Spans<'a> {
+    fn of(spans: &'a [TrackSpan]) -> Self {
+        let devices = spans.iter().map(|span| &*span.device).collect();
+        let firsts: Vec<Bound> = spans.iter().map(|span| Bound::of(span.from)).collect();
+        let lasts: Vec<Bound> = spans.iter().map(|span| Bound::before(span.to)).collect();
+        let first = firsts.iter().copied().min().unwrap_or(Bound::before(None));
+        let last = lasts.iter().copied().max().unwrap_or(Bound::before(None));
+        Self { devices, firsts, lasts, first, last }
+    }
+}
+
+/// Which span a row is of.
+fn nth(row: &Row, spans: usize) -> Result<usize, Failure> {
+    let n = usize::try_from(row.try_get::<_, i64>(0)? - 1).ok().filter(|n| *n < spans);
+    n.ok_or_else(|| Failure::broken("a span was found that was not asked for"))
+}
+
+/// A position from the columns of [`READ`], which begin at `first`.
+fn position(device: &DeviceId, row: &Row, first: usize) -> Result<Position, Failure> {
     let (Stored(ts), codec, attributes) =
-        (row.try_get(0)?, row.try_get::<_, &str>(8)?, row.try_get::<_, &str>(9)?);
+        (row.try_get(first)?, row.try_get::<_, &str>(first + 8)?, row.try_get::<_, &str>(first + 9)?);
     Ok(Position {
         device_id: DeviceId::clone(device),
         ts,
-        latitude: row.try_get(1)?,
-        longitude: row.try_get(2)?,
-        altitude: row.try_get(3)?,
-        angle: row.try_get(4)?,
-        speed: row.try_get(5)?,
-        satellites: row.try_get(6)?,
-        priority: row.try_get(7)?,
+        latitude: row.try_get(first + 1)?,
+        longitude: row.try_get(first + 2)?,
+        altitude: row.try_get(first + 3)?,
+        angle: row.try_get(first + 4)?,
+        speed: row.try_get(first + 5)?,
+        satellites: row.try_get(first + 6)?,
+        priority: row.try_get(first + 7)?,
         codec: CODECS.into_iter().find(|known| *known == codec).unwrap_or(OTHER_CODEC),
         attributes: (attributes != NO_ATTRIBUTES).then(|| Box::from(attributes)),
     })

@@ -3,6 +3,7 @@
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::compare;
+use super::dirty;
 use super::encode::COLUMNS;
 use super::failure::Failure;
 use super::lookup;
@@ -11,9 +12,10 @@ use super::schema::{self, Found};
 
 /// Durability is the writer's promise, so it is not left to the server's configuration. Every query here is meant
 /// to go by the unique key: a plan that was made while the table was small must not scan it when it has grown, and
-/// none is worth compiling.
+/// none is worth compiling. A program that was stopped under way must not hold its rows against the one that took
+/// over; between two statements of a transaction this program does nothing but sort.
 const SETTINGS: &str = "SET synchronous_commit = on; SET enable_seqscan = off; SET jit = off; \
-                        SET client_min_messages = warning";
+                        SET client_min_messages = warning; SET idle_in_transaction_session_timeout = '30s'";
 
 /// Where rows wait for INSERT. Temporary: no log is written for them. No statistics are ever collected, so the
 /// plan does not change under way.
@@ -30,6 +32,7 @@ pub(super) struct Session {
     pub(super) lookup: Statement,
     pub(super) compare: Statement,
     aside: Option<Aside>,
+    mark: Option<Statement>,
 }
 
 /// The statements of the way aside.
@@ -42,12 +45,12 @@ pub(super) struct Aside {
 
 impl Session {
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let client = connect(config).await?;
+        let client = connect(config).await.map_err(Failure::at_connect)?;
         let found = schema::check(&client).await?;
         let plain = client.prepare(&format!("COPY positions ({COLUMNS}) FROM STDIN (FORMAT binary)")).await?;
         let lookup = client.prepare(lookup::SELECT).await?;
         let compare = client.prepare(compare::SELECT).await?;
-        Ok(Self { client, found, recent: Recent::default(), plain, lookup, compare, aside: None })
+        Ok(Self { client, found, recent: Recent::default(), plain, lookup, compare, aside: None, mark: None })
     }
 
     /// The statements of the way aside; outside a transaction, which could undo the table.
@@ -67,6 +70,15 @@ impl Session {
         let aside =
             Aside { copy: self.client.prepare(&copy).await?, insert: self.client.prepare(&insert).await? };
         Ok(self.aside.insert(aside).clone())
+    }
+
+    /// The statement that marks entries dirty. Not every database that takes positions has its table.
+    pub(super) async fn mark(&mut self) -> Result<Statement, Failure> {
+        if let Some(mark) = &self.mark {
+            return Ok(mark.clone());
+        }
+        let mark = self.client.prepare(dirty::MARK).await?;
+        Ok(self.mark.insert(mark).clone())
     }
 }
 

@@ -28,6 +28,9 @@ pub(crate) const CONFLICTS: &str = "CREATE TABLE position_conflicts (device_id t
     satellites smallint NOT NULL, priority smallint NOT NULL, codec text NOT NULL, attributes jsonb NOT NULL, \
     UNIQUE (device_id, ts, latitude, longitude, altitude, angle, speed, satellites, priority, attributes))";
 
+/// The processor's own tables, as they are handed out.
+pub(crate) const OWN: &str = include_str!("../../../db-init/003_processor_state.sql");
+
 /// The server of the tests that run now; the last of them stops it.
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -66,6 +69,26 @@ impl Database {
         let database = Self::with(&[POSITIONS, CONFLICTS]).await;
         let store = database.store().await;
         (database, store)
+    }
+
+    /// The same with the processor's own tables.
+    pub(crate) async fn live() -> (Self, PostgresStore) {
+        let database = Self::with(&[POSITIONS, CONFLICTS, OWN]).await;
+        let store = database.store().await;
+        (database, store)
+    }
+
+    /// The rows of a query, each as one text with `|` between its columns.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        let said = self.client.simple_query(sql).await.unwrap();
+        let rows = said.into_iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                let columns: Vec<&str> = (0..row.len()).map(|n| row.get(n).unwrap_or("null")).collect();
+                Some(columns.join("|"))
+            }
+            _ => None,
+        });
+        rows.collect()
     }
 
     pub(crate) async fn store(&self) -> PostgresStore {

@@ -5,10 +5,13 @@
 #[allow(unreachable_pub, dead_code, reason = "shared with an example")]
 mod postgres;
 
+mod dirty;
 mod duplicates;
 mod encoding;
+mod fence;
 mod fixture;
 mod hypertable;
+mod lease;
 mod lost;
 mod oracle;
 mod positions;

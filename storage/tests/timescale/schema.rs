@@ -66,7 +66,7 @@ async fn a_wrong_address_or_name_is_told_apart() {
         config
     };
     let error = PostgresStore::connect(nowhere).await.unwrap_err();
-    assert!(matches!(error, StoreError::Retry { .. }), "{error}");
+    assert!(matches!(error, StoreError::Away { .. }), "{error}");
     let error = PostgresStore::connect(database.server.config("no_such_database")).await.unwrap_err();
     assert!(matches!(error, StoreError::Broken { .. }), "{error}");
     assert!(error.to_string().contains("no_such_database"), "{error}");

@@ -1,0 +1,104 @@
+//! [`Records`] and [`Live`] in PostgreSQL.
+
+use std::time::Duration;
+
+use race::course::Tables;
+use race::position::Position;
+use race::record::StageResult;
+use race::time::Timestamp;
+use uuid::Uuid;
+
+use super::{PostgresStore, course, records};
+use crate::{
+    Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, PositionWrite, Records,
+    SavedState, StoreError, TrackSpan,
+};
+
+impl Records for PostgresStore {
+    async fn load_course(&self) -> Result<Tables, StoreError> {
+        let read = self.read(async |reader| course::load(reader.client()).await).await;
+        read.map_err(|f| self.error("reading the course", f))
+    }
+
+    async fn save_records(&self, records: EntryRecords, at: Timestamp) -> Result<Changes, StoreError> {
+        self.save_judged(None, &Judged { records, state: None, clears_dirty: None }, at).await
+    }
+
+    async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
+        self.save_standings(None, &results).await
+    }
+}
+
+impl Live for PostgresStore {
+    async fn claim_lease(&self, holder: &str, ttl: Duration) -> Result<Claim, StoreError> {
+        let claimed = self.control(async |control| control.claim(holder, ttl).await).await;
+        claimed.map_err(|f| self.error("claiming the lease", f))
+    }
+
+    async fn renew_lease(&self, fence: &Fence, ttl: Duration) -> Result<bool, StoreError> {
+        let renewed = self.control(async |control| control.renew(fence, ttl).await).await;
+        renewed.map_err(|f| self.error("renewing the lease", f))
+    }
+
+    async fn release_lease(&self, fence: &Fence) -> Result<(), StoreError> {
+        let released = self.control(async |control| control.release(fence).await).await;
+        released.map_err(|f| self.error("giving the lease back", f))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let answered = self.control(async |control| control.ping().await).await;
+        answered.map_err(|f| self.error("asking for an answer", f))
+    }
+
+    async fn write(&self, write: &PositionWrite) -> Result<Committed, StoreError> {
+        self.commit(write).await.map_err(|f| self.error("storing positions", f))
+    }
+
+    async fn missing_for_race(&self) -> Result<Missing, StoreError> {
+        let looked = self.read(async |reader| records::missing(reader.client()).await).await;
+        looked.map_err(|f| self.error("looking for race tables", f))
+    }
+
+    async fn load_states(&self, entries: &[Uuid]) -> Result<Vec<SavedState>, StoreError> {
+        let read = self.read(async |reader| records::load_states(reader.client(), entries).await).await;
+        read.map_err(|f| self.error("reading saved states", f))
+    }
+
+    async fn save_judged(
+        &self,
+        fence: Option<&Fence>,
+        judged: &Judged,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        let Judged { records, state, clears_dirty } = judged;
+        let saved = self.record(fence, async |recorder| {
+            let changes = recorder.save_entry(records, at).await?;
+            recorder.save_state(records.entry_id, state.as_ref(), *clears_dirty).await?;
+            Ok(changes)
+        });
+        saved.await.map_err(|f| self.error("storing race records", f))
+    }
+
+    async fn save_standings(
+        &self,
+        fence: Option<&Fence>,
+        results: &[StageResult],
+    ) -> Result<Changes, StoreError> {
+        let saved = self.record(fence, async |recorder| recorder.save_results(results).await).await;
+        saved.map_err(|f| self.error("storing results", f))
+    }
+
+    async fn read_tracks(
+        &self,
+        spans: &[TrackSpan],
+        limit_each: usize,
+    ) -> Result<Vec<Vec<Position>>, StoreError> {
+        let read = self.read(async |reader| reader.read_tracks(spans, limit_each).await).await;
+        read.map_err(|f| self.error("reading positions", f))
+    }
+
+    async fn count_faulty_of(&self, spans: &[TrackSpan]) -> Result<Vec<u64>, StoreError> {
+        let counted = self.read(async |reader| reader.count_faulty_of(spans).await).await;
+        counted.map_err(|f| self.error("counting faulty positions", f))
+    }
+}

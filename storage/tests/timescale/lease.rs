@@ -1,0 +1,191 @@
+//! One holder at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use storage::timescale::PostgresStore;
+use storage::{Claim, Fence, Live as _, PositionWrite, Positions as _, StoreError};
+
+use crate::fixture::{AT, Database, POSITIONS, fix};
+use crate::postgres::Server;
+
+const TTL: Duration = Duration::from_secs(60);
+
+pub(crate) async fn held(store: &PostgresStore, holder: &str) -> Fence {
+    match store.claim_lease(holder, TTL).await.unwrap() {
+        Claim::Held(fence) => fence,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn one_of_two_gets_it_until_it_is_given_back() {
+    let (database, a) = Database::live().await;
+    let b = database.store().await;
+    let fence = held(&a, "a").await;
+    let Claim::HeldBy { holder, for_another } = b.claim_lease("b", TTL).await.unwrap() else {
+        panic!("both hold it")
+    };
+    assert_eq!(holder, "a");
+    assert!(for_another <= TTL && for_another > TTL / 2, "{for_another:?}");
+    assert!(a.renew_lease(&fence, TTL).await.unwrap());
+    a.release_lease(&fence).await.unwrap();
+    assert!(!a.renew_lease(&fence, TTL).await.unwrap(), "it was given back");
+    let second = held(&b, "b").await;
+    assert_eq!(second.token, fence.token + 1);
+    a.release_lease(&fence).await.unwrap();
+    assert!(b.renew_lease(&second, TTL).await.unwrap(), "what is not ours is not given back");
+}
+
+#[tokio::test]
+async fn it_is_taken_when_it_expired_by_the_clock_of_the_database() {
+    let (database, a) = Database::live().await;
+    let b = database.store().await;
+    let Claim::Held(old) = a.claim_lease("a", Duration::from_millis(300)).await.unwrap() else { panic!() };
+    assert!(matches!(b.claim_lease("b", TTL).await.unwrap(), Claim::HeldBy { .. }));
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert!(a.renew_lease(&old, Duration::from_millis(300)).await.unwrap(), "nobody took it");
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    let new = held(&b, "b").await;
+    assert!(new.token > old.token);
+    assert!(!a.renew_lease(&old, TTL).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_restarted_holder_takes_it_at_once() {
+    let (database, before) = Database::live().await;
+    let old = held(&before, "a").await;
+    let after = database.store().await;
+    let new = held(&after, "a").await;
+    assert_eq!(new.token, old.token + 1);
+    assert!(!before.renew_lease(&old, TTL).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_ask_at_once_one_gets_it() {
+    let (database, _) = Database::live().await;
+    let mut asking = Vec::new();
+    for n in 0..8 {
+        let store = database.store().await;
+        asking.push(tokio::spawn(async move { store.claim_lease(&format!("{n}"), TTL).await.unwrap() }));
+    }
+    let mut holders = 0;
+    for one in asking {
+        holders += u32::from(matches!(one.await.unwrap(), Claim::Held(_)));
+    }
+    assert_eq!(holders, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewals_do_not_wait_for_commits() {
+    let (database, store) = Database::live().await;
+    let fence = held(&store, "a").await;
+    // A commit that has checked its fence and takes its time.
+    let slow = format!(
+        "BEGIN; SELECT FROM processor_leases WHERE name = 'judge' AND token = {} FOR KEY SHARE",
+        fence.token
+    );
+    database.client.batch_execute(&slow).await.unwrap();
+    assert!(store.renew_lease(&fence, TTL).await.unwrap());
+    database.client.batch_execute("ROLLBACK").await.unwrap();
+    // A writer without pause.
+    let (stop, batches) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let writer = {
+        let (store, stop, batches) = (store.clone(), Arc::clone(&stop), Arc::clone(&batches));
+        tokio::spawn(async move {
+            for n in 0_i64.. {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let write = PositionWrite {
+                    rows: (0..50).map(|m| fix("a", n * 50 + m)).collect(),
+                    ingested_at: AT,
+                    fence: Some(fence),
+                    touches: Vec::new(),
+                };
+                store.write(&write).await.unwrap();
+                batches.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    let mut slowest = Duration::ZERO;
+    for _ in 0..200 {
+        let started = Instant::now();
+        assert!(store.renew_lease(&fence, TTL).await.unwrap());
+        slowest = slowest.max(started.elapsed());
+    }
+    while batches.load(Ordering::SeqCst) < 20 {
+        assert!(store.renew_lease(&fence, TTL).await.unwrap());
+    }
+    stop.store(true, Ordering::SeqCst);
+    writer.await.unwrap();
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+}
+
+#[tokio::test]
+async fn a_taker_waits_for_the_commit_under_way() {
+    let (database, store) = Database::live().await;
+    let fence = held(&store, "a").await;
+    let commit = format!(
+        "BEGIN; SELECT FROM processor_leases WHERE name = 'judge' AND token = {} FOR KEY SHARE",
+        fence.token
+    );
+    database.client.batch_execute(&commit).await.unwrap();
+    let taker = database.store().await;
+    let taking = tokio::spawn(async move { held(&taker, "a").await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!taking.is_finished());
+    database.client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(taking.await.unwrap().token, fence.token + 1);
+    // Who raises the token by hand waits as well.
+    let by_hand = "SET lock_timeout = '100ms'; UPDATE processor_leases SET token = token + 1";
+    let other = database.server.client(&database.name).await;
+    let commit = commit.replace(&format!("token = {}", fence.token), "true");
+    database.client.batch_execute(&commit).await.unwrap();
+    let refused = other.batch_execute(by_hand).await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "55P03");
+}
+
+#[tokio::test]
+async fn a_lease_that_cannot_be_is_told() {
+    let database = Database::with(&[POSITIONS]).await;
+    let store = database.store().await;
+    let error = store.claim_lease("a", TTL).await.unwrap_err();
+    assert!(matches!(error, StoreError::Broken { .. }), "{error}");
+    assert!(error.to_string().contains("processor_leases"), "{error}");
+    let (database, store) = Database::live().await;
+    database.client.batch_execute("DELETE FROM processor_leases").await.unwrap();
+    let error = store.claim_lease("a", TTL).await.unwrap_err();
+    assert!(error.to_string().contains("no row \"judge\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_or_is_gone_is_an_error_soon() {
+    let (database, store) = Database::live().await;
+    store.ping().await.unwrap();
+    database.client.batch_execute("BEGIN; LOCK TABLE processor_leases").await.unwrap();
+    let started = Instant::now();
+    let error = store.claim_lease("a", TTL).await.unwrap_err();
+    assert!(matches!(error, StoreError::Retry { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    database.client.batch_execute("ROLLBACK").await.unwrap();
+    held(&store, "a").await;
+
+    let mut server = tokio::task::spawn_blocking(|| Server::start(&["fsync=off"])).await.unwrap();
+    server.client("postgres").await.batch_execute(POSITIONS).await.unwrap();
+    let store = PostgresStore::connect(server.config("postgres")).await.unwrap();
+    store.ping().await.unwrap();
+    server.kill();
+    // It may or may not be known yet that the connection is gone.
+    drop(store.ping().await);
+    let error = store.ping().await.unwrap_err();
+    assert!(matches!(error, StoreError::Away { .. }), "{error}");
+    let server = tokio::task::spawn_blocking(move || {
+        server.start_again();
+        server
+    });
+    let _server = server.await.unwrap();
+    store.ping().await.unwrap();
+    assert!(store.read_positions("a".into(), AT, None, 1).await.unwrap().is_empty());
+}
