@@ -238,7 +238,8 @@ fn run_decode(
     }
 }
 
-fn lane_of(course: &Course, device: &str, lanes: usize) -> usize {
+/// The lane, of so many, that owns a device, and with it whole entries.
+pub fn lane_of(course: &Course, device: &str, lanes: usize) -> usize {
     if lanes == 1 {
         return 0;
     }

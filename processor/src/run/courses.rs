@@ -1,0 +1,92 @@
+//! The course as the business tables have it, read again on a cadence and replaced whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use race::course::check::{Severity, check};
+use race::course::{Course, Tables};
+use storage::{Live, StoreError};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::events::Events;
+use super::metrics::Peer;
+
+/// What the tables say, as far as it can be judged by.
+pub(super) enum Loaded {
+    /// A course.
+    Course(Arc<Tables>),
+    /// Something is wrong with the rows, as these lines say.
+    Wrong(Vec<String>),
+}
+
+/// Reads the business tables.
+///
+/// # Errors
+/// The database does not answer, or not with a course at all.
+pub(super) async fn load<S: Live>(store: &S) -> Result<Loaded, StoreError> {
+    match store.load_course().await {
+        Ok(tables) => {
+            let errors = check(&tables).into_iter().filter(|finding| finding.severity == Severity::Error);
+            let problems: Vec<String> = errors.map(|finding| finding.to_string()).collect();
+            Ok(if problems.is_empty() { Loaded::Course(Arc::new(tables)) } else { Loaded::Wrong(problems) })
+        }
+        Err(StoreError::Refused { message, .. }) => {
+            Ok(Loaded::Wrong(message.lines().map(str::to_owned).collect()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a course ready, and says what of it is not judged.
+pub(super) fn ready(tables: Arc<Tables>) -> Arc<Course> {
+    if !tables.overrides.is_empty() {
+        tracing::warn!(
+            overrides = tables.overrides.len(),
+            "overrides are not applied by this version: the computed values are published"
+        );
+    }
+    tracing::info!(events = tables.events.len(), entries = tables.entries.len(), "the course was read");
+    Arc::new(Course::new(tables))
+}
+
+/// Tells what is wrong with the rows.
+pub(super) fn tell(problems: &[String]) {
+    for problem in problems {
+        tracing::error!("{problem}");
+    }
+    tracing::error!(
+        problems = problems.len(),
+        "the course cannot be judged by; positions are stored, race rules wait for its correction"
+    );
+}
+
+/// Returns when the tables say something else than what is known, `None` being nothing that can be judged by.
+pub(super) async fn changed<S: Live>(
+    store: S,
+    known: Option<Arc<Tables>>,
+    every: Duration,
+    events: Arc<Events>,
+    shift: CancellationToken,
+) {
+    let mut told = false;
+    loop {
+        sleep(every).await;
+        match (load(&store).await, &known) {
+            (Ok(Loaded::Course(tables)), known) if known.as_ref() != Some(&tables) => {
+                tracing::info!("the course has changed");
+                shift.cancel();
+                return;
+            }
+            // What was judged by so far is better than nothing.
+            (Ok(Loaded::Wrong(problems)), Some(_)) if !std::mem::replace(&mut told, true) => {
+                for problem in &problems {
+                    tracing::error!("{problem}");
+                }
+                tracing::error!("the course has changed and cannot be judged by; the one before stays in force");
+            }
+            (Ok(_), _) => {}
+            (Err(error), _) => events.peer_down(Peer::postgres, &error),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What an operator is told: each event is one function, so that its log line and its counter cannot part.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use pipeline::batch::StreamId;
+
+use super::metrics::{Loss, LossKind, Metrics, Peer, PeerKind};
+
+/// Between two lines about the same trouble: who reads a log at night needs to see what else is there.
+const REPEAT: Duration = Duration::from_secs(10);
+
+/// Tells events and counts them.
+#[derive(Debug)]
+pub(crate) struct Events {
+    pub(crate) metrics: Metrics,
+    last_refusal: Mutex<Quiet>,
+    peers: [Mutex<Quiet>; 2],
+}
+
+/// Keeps a trouble that repeats from filling the log.
+#[derive(Debug, Default)]
+struct Quiet {
+    told: Option<Instant>,
+    held_back: u64,
+    down: bool,
+}
+
+impl Quiet {
+    /// Whether to tell now; with how many that were held back before.
+    fn tells(&mut self) -> Option<u64> {
+        if self.told.is_some_and(|told| told.elapsed() < REPEAT) {
+            self.held_back += 1;
+            return None;
+        }
+        self.told = Some(Instant::now());
+        Some(std::mem::take(&mut self.held_back))
+    }
+}
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Self { metrics: Metrics::new(), last_refusal: Mutex::default(), peers: Default::default() }
+    }
+
+    /// A server does not answer, or refuses to serve. Every `REPEAT` again while it lasts.
+    pub(super) fn peer_down(&self, peer: Peer, error: &dyn std::fmt::Display) {
+        self.metrics.up.get_or_create(&PeerKind { peer }).set(0);
+        let mut quiet = lock(&self.peers[peer as usize]);
+        quiet.down = true;
+        if let Some(before) = quiet.tells() {
+            tracing::warn!(?peer, failures_before = before, "cannot work with the server, trying again: {error}");
+        }
+    }
+
+    /// A server answers.
+    pub(super) fn peer_up(&self, peer: Peer) {
+        self.metrics.up.get_or_create(&PeerKind { peer }).set(1);
+        let mut quiet = lock(&self.peers[peer as usize]);
+        if std::mem::take(&mut quiet.down) {
+            quiet.told = None;
+            tracing::info!(?peer, "the server answers again");
+        }
+    }
+
+    /// A batch was not committed and is tried again or divided.
+    pub(super) fn write_failed(&self, rows: usize, attempt: u32, error: &dyn std::fmt::Display) {
+        self.metrics.write_retries.inc();
+        tracing::warn!(rows, attempt, "a batch was not committed: {error}");
+    }
+
+    /// An entry goes to the dead letters.
+    pub(super) fn dead_letter(&self, id: StreamId, error: &str) {
+        if let Some(before) = lock(&self.last_refusal).tells() {
+            tracing::warn!(entry = %id, not_told_before = before, "entry goes to the dead letters: {error}");
+        }
+    }
+
+    /// Pending entries are gone from the stream: what they said is lost.
+    pub(super) fn pending_lost(&self, ids: &[StreamId]) {
+        if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
+            self.lost(Loss::pending, ids.len() as u64);
+            tracing::error!(
+                entries = ids.len(), %first, %last,
+                "pending entries were trimmed or deleted from the stream before they were stored; raise its MAXLEN"
+            );
+        }
+    }
+
+    /// The stream or its group was not there and has been made.
+    pub(super) fn group_made(&self, stream: &str, group: &str, vanished: bool) {
+        if vanished {
+            self.lost(Loss::group, 1);
+            tracing::error!(
+                stream, group,
+                "the stream or its group vanished; the group was made again from the oldest entry, what is stored \
+                 already comes as duplicates"
+            );
+        } else {
+            tracing::info!(stream, group, "the group was made, from the oldest entry");
+        }
+    }
+
+    /// Entries of other consumers were taken over.
+    pub(super) fn claimed(&self, entries: usize) {
+        if entries > 0 {
+            self.metrics.claimed.inc_by(entries as u64);
+            tracing::info!(entries, "took over pending entries of other consumers");
+        }
+    }
+
+    /// Something the broker lost.
+    pub(super) fn lost(&self, kind: Loss, count: u64) {
+        self.metrics.lost.get_or_create(&LossKind { kind }).inc_by(count);
+    }
+
+    /// Records of an entry could not be saved; its positions are stored all the same.
+    pub(super) fn race_error(&self, entry: uuid::Uuid, error: &dyn std::fmt::Display) {
+        self.metrics.race_errors.inc();
+        tracing::error!(%entry, "records of the entry could not be saved: {error}");
+    }
+}
+
+fn lock(quiet: &Mutex<Quiet>) -> std::sync::MutexGuard<'_, Quiet> {
+    // What a panicking holder leaves says at worst one line too many.
+    quiet.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,128 @@
+//! One batch, committed whatever it takes: tried again while the database is away, divided when it is refused.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use storage::{Fence, Live, PositionWrite, RowOutcome, StoreError, Touch};
+use tokio::time::sleep;
+
+use super::backoff::Backoff;
+use super::events::Events;
+use super::metrics::Peer;
+
+/// Times that a connected server may fail a batch in ways that pass by themselves, before one half of it is tried: a
+/// row may be what makes it fail.
+const ATTEMPTS: u32 = 8;
+
+/// Commits batches under a lease.
+pub(super) struct Persist<S> {
+    store: S,
+    events: Arc<Events>,
+}
+
+/// Another instance has taken over: nothing more is committed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another instance has taken over the lease")]
+pub(super) struct TakenOver;
+
+/// What became of a row; `Err` says why it cannot be stored.
+pub(super) type Outcome = Result<RowOutcome, String>;
+
+/// A part of a batch, by the numbers of its rows.
+struct Part {
+    rows: Vec<usize>,
+    attempts: u32,
+    /// The batches that had been committed when it failed last.
+    commits: u64,
+}
+
+impl<S: Live> Persist<S> {
+    pub(super) fn new(store: S, events: Arc<Events>) -> Self {
+        Self { store, events }
+    }
+
+    /// Commits a batch; one outcome a row.
+    ///
+    /// Where the database goes on refusing, the batch is halved, and each half for itself, down to single rows: in
+    /// all at most twice as many transactions as there are rows. A row that the data itself makes impossible is
+    /// given up. One that fails in another way is given up only if other rows went through meanwhile: otherwise it is
+    /// the server that is broken, and it is waited for.
+    pub(super) async fn commit(&self, write: &PositionWrite) -> Result<Vec<Outcome>, TakenOver> {
+        let mut outcomes: Vec<Outcome> = vec![Err(String::new()); write.rows.len()];
+        let mut parts = VecDeque::from([Part { rows: Vec::new(), attempts: 0, commits: 0 }]);
+        let (mut backoff, mut commits, mut whole) = (Backoff::default(), 0_u64, true);
+        while let Some(mut part) = parts.pop_front() {
+            let result = if whole {
+                self.store.write(write).await
+            } else {
+                self.store.write(&write_of(write, &part.rows)).await
+            };
+            let error = match result {
+                Ok(committed) => {
+                    commits += 1;
+                    backoff.reset();
+                    self.events.peer_up(Peer::postgres);
+                    if whole {
+                        return Ok(committed.rows.into_iter().map(Ok).collect());
+                    }
+                    for (&row, outcome) in part.rows.iter().zip(committed.rows) {
+                        outcomes[row] = Ok(outcome);
+                    }
+                    continue;
+                }
+                Err(StoreError::Fenced { .. }) => return Err(TakenOver),
+                Err(error @ StoreError::Away { .. }) => {
+                    self.events.peer_down(Peer::postgres, &error);
+                    sleep(backoff.next()).await;
+                    parts.push_front(part);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let rows = if whole { write.rows.len() } else { part.rows.len() };
+            part.attempts += 1;
+            self.events.write_failed(rows, part.attempts, &error);
+            let refused = matches!(error, StoreError::Refused { .. });
+            if !refused && part.attempts < ATTEMPTS {
+                sleep(backoff.next()).await;
+                parts.push_front(part);
+                continue;
+            }
+            if whole {
+                part.rows = (0..write.rows.len()).collect();
+                whole = false;
+            }
+            match part.rows.as_slice() {
+                [] => {}
+                [row] if refused || commits > part.commits => outcomes[*row] = Err(error.to_string()),
+                [_] => {
+                    // Nothing else went through either. The others first: one of them may.
+                    self.events.peer_down(Peer::postgres, &error);
+                    sleep(backoff.next()).await;
+                    parts.push_back(Part { attempts: 0, commits, ..part });
+                }
+                rows => {
+                    let (early, late) = rows.split_at(rows.len() / 2);
+                    for half in [late, early] {
+                        parts.push_front(Part { rows: half.to_vec(), attempts: 0, commits });
+                    }
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Some rows of a batch, with what is said of them.
+fn write_of(write: &PositionWrite, rows: &[usize]) -> PositionWrite {
+    let touches = write.touches.iter().filter_map(|touch| {
+        let row = rows.binary_search(&touch.row).ok()?;
+        Some(Touch { row, entry_id: touch.entry_id })
+    });
+    PositionWrite {
+        rows: rows.iter().map(|&row| write.rows[row].clone()).collect(),
+        touches: touches.collect(),
+        ingested_at: write.ingested_at,
+        fence: write.fence.map(|fence| Fence { ..fence }),
+    }
+}

@@ -1,0 +1,222 @@
+//! The source of the live pipeline: the stream, read through its group on a connection of its own.
+//!
+//! What is pending comes before what is new: first what this consumer was given and did not finish, then what others
+//! left behind. Whatever this process has on its way is passed over, however long the broker has it pending.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pipeline::batch::{Entries, RawBatch, Reject, StreamId};
+use pipeline::broker::{Broker, BrokerError, GroupState, Letter};
+use pipeline::in_flight::Ledger;
+use pipeline::source::redis::{
+    Delivery, Endpoint, ReadError, ReaderConfig, Remedy, Start, StreamReader,
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::acker::Done;
+use super::backoff::Backoff;
+use super::events::Events;
+use super::metrics::{Peer, ReadKind, ReadResult};
+use super::names::StreamNames;
+
+/// Entries taken over in one step.
+const CLAIM_ENTRIES: usize = 1_000;
+
+/// When others' pending entries are taken over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClaimRules {
+    /// Entries pending for so long.
+    pub(super) threshold: Duration,
+    /// Looked for so often.
+    pub(super) interval: Duration,
+    /// At first whatever is pending, for whomever: nobody else works now.
+    pub(super) everything_first: bool,
+}
+
+/// Reads until it is told to stop.
+pub(super) struct StreamSource {
+    pub(super) endpoint: Endpoint,
+    pub(super) names: StreamNames,
+    pub(super) broker: Broker,
+    pub(super) claims: ClaimRules,
+    pub(super) ledger: Ledger,
+    pub(super) raw: flume::Sender<Result<RawBatch, Reject>>,
+    pub(super) acks: flume::Sender<Done>,
+    pub(super) events: Arc<Events>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Why a session ended.
+enum End {
+    /// It was told to stop, or nobody takes what is read.
+    Stopped,
+    Read(ReadError),
+    Broker(BrokerError),
+}
+
+impl From<ReadError> for End {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<BrokerError> for End {
+    fn from(error: BrokerError) -> Self {
+        Self::Broker(error)
+    }
+}
+
+impl StreamSource {
+    /// Reads until it is told to stop; connects again as often as it must.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        let mut had_group = false;
+        loop {
+            let stop = self.stop.clone();
+            let ended = tokio::select! {
+                // What was received and not handed on stays pending, for the next time.
+                () = stop.cancelled() => return,
+                Err(ended) = self.session(&mut backoff, &mut had_group) => ended,
+            };
+            match ended {
+                End::Stopped => return,
+                End::Read(error) if error.remedy() == Remedy::MakeGroup => {}
+                End::Broker(BrokerError::NoGroup { .. }) => {}
+                End::Read(error) => self.failed(&error),
+                End::Broker(error) => self.failed(&error),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(backoff.next()) => {}
+            }
+        }
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) {
+        self.events.metrics.reads.get_or_create(&ReadKind { result: ReadResult::error }).inc();
+        self.events.peer_down(Peer::redis, error);
+    }
+
+    async fn session(
+        &mut self,
+        backoff: &mut Backoff,
+        had_group: &mut bool,
+    ) -> Result<std::convert::Infallible, End> {
+        let StreamNames { stream, group, consumer } = self.names.clone();
+        if self.broker.ensure_group(&stream, &group).await? == GroupState::Created {
+            self.events.group_made(&stream, &group, *had_group);
+        }
+        *had_group = true;
+        let config = ReaderConfig::new(stream.as_str(), group, consumer);
+        let mut reader = StreamReader::connect(&self.endpoint, config).await?;
+        self.read_own(&mut reader, StreamId::ZERO, None).await?;
+        let first = if std::mem::take(&mut self.claims.everything_first) {
+            Duration::ZERO
+        } else {
+            self.claims.threshold
+        };
+        self.claim(&mut reader, first).await?;
+        let mut claimed = Instant::now();
+        loop {
+            if claimed.elapsed() >= self.claims.interval && !reader.is_within_reply() {
+                self.claim(&mut reader, self.claims.threshold).await?;
+                claimed = Instant::now();
+            }
+            let delivery = reader.next(Start::New).await?;
+            backoff.reset();
+            self.events.peer_up(Peer::redis);
+            let result = if delivery.is_empty() { ReadResult::empty } else { ReadResult::ok };
+            self.events.metrics.reads.get_or_create(&ReadKind { result }).inc();
+            self.hand_on(delivery, None).await?;
+        }
+    }
+
+    /// Reads what is pending for this consumer behind an id; only some of it where `wanted` says so.
+    async fn read_own(
+        &mut self,
+        reader: &mut StreamReader,
+        mut after: StreamId,
+        wanted: Option<&BTreeSet<StreamId>>,
+    ) -> Result<(), End> {
+        let last = wanted.and_then(|wanted| wanted.last().copied());
+        loop {
+            let delivery = reader.next(Start::OwnAfter(after)).await?;
+            let Some((_, end)) = delivery.interval else { return Ok(()) };
+            after = end;
+            self.hand_on(delivery, wanted).await?;
+            if last.is_some_and(|last| after >= last) && !reader.is_within_reply() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes over what others have had pending for too long, and reads it.
+    async fn claim(&mut self, reader: &mut StreamReader, min_idle: Duration) -> Result<(), End> {
+        let StreamNames { stream, group, consumer } = self.names.clone();
+        let mut from = Some(StreamId::ZERO);
+        while let Some(start) = from {
+            let claimed =
+                self.broker.claim(&stream, &group, &consumer, min_idle, start, CLAIM_ENTRIES).await?;
+            self.events.pending_lost(&claimed.deleted);
+            let wanted: BTreeSet<StreamId> =
+                claimed.ids.into_iter().filter(|id| !self.ledger.holds(*id)).collect();
+            if let Some(first) = wanted.first() {
+                self.events.claimed(wanted.len());
+                self.read_own(reader, before(*first), Some(&wanted)).await?;
+            }
+            from = claimed.next;
+        }
+        Ok(())
+    }
+
+    /// Hands on what was read and is not on its way already.
+    async fn hand_on(
+        &self,
+        delivery: Delivery,
+        wanted: Option<&BTreeSet<StreamId>>,
+    ) -> Result<(), End> {
+        let Delivery { mut batch, mut oversized, mut gone, .. } = delivery;
+        let is_new = |id: &StreamId| {
+            wanted.is_none_or(|wanted| wanted.contains(id)) && !self.ledger.holds(*id)
+        };
+        gone.retain(is_new);
+        oversized.retain(|entry| is_new(&entry.id));
+        let known = batch.entries.iter().filter(|entry| !is_new(&entry.id)).count();
+        if known > 0 {
+            let mut kept = Entries::default();
+            batch.entries.iter().filter(|entry| is_new(&entry.id)).for_each(|entry| kept.push(entry));
+            batch.entries = kept;
+        }
+        self.events.metrics.records.inc_by((batch.len() + oversized.len()) as u64);
+        self.events.pending_lost(&gone);
+        if !(gone.is_empty() && oversized.is_empty()) {
+            let mut ids: Vec<StreamId> = gone.iter().copied().chain(oversized.iter().map(|e| e.id)).collect();
+            ids.sort_unstable();
+            let reads = vec![self.ledger.enter(ids)];
+            let letters =
+                oversized.into_iter().filter_map(|entry| Letter::from_reject(entry.too_large(batch.source.clone())));
+            self.events.metrics.decode_errors.inc_by(letters.size_hint().0 as u64);
+            let done = Done { ids: gone, letters: letters.collect(), reads };
+            self.acks.send_async(done).await.map_err(|_| End::Stopped)?;
+        }
+        if !batch.is_empty() {
+            let ids = batch.entries.iter().map(|entry| entry.id).collect();
+            batch.read = Some(self.ledger.enter(ids));
+            // A full channel is the backpressure: nothing is read while the database is away.
+            self.raw.send_async(Ok(batch)).await.map_err(|_| End::Stopped)?;
+        }
+        Ok(())
+    }
+}
+
+/// The id just before another.
+fn before(id: StreamId) -> StreamId {
+    match (id.ms, id.seq) {
+        (ms, seq @ 1..) => StreamId { ms, seq: seq - 1 },
+        (ms @ 1.., 0) => StreamId { ms: ms - 1, seq: u64::MAX },
+        (0, 0) => StreamId::ZERO,
+    }
+}
