@@ -1,4 +1,4 @@
-//! How many positions a second PostgreSQL takes: ready-made COPY, and the store with and without duplicates.
+//! How many positions a second PostgreSQL takes: ready-made COPY, and the store with and without duplicates and lease.
 //!
 //! `cargo run --release -p storage --example copy_speed -- [ROWS] [BATCH] [DEVICES] [URL]`
 //!
@@ -19,7 +19,7 @@ use futures_util::SinkExt as _;
 use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 use storage::timescale::{COLUMNS, CopyBuffer, PostgresStore};
-use storage::{Positions as _, RowOutcome};
+use storage::{Claim, Live as _, PositionWrite, Positions as _, RowOutcome};
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 const TABLE: &str = "DROP TABLE IF EXISTS positions, ready_made; CREATE TABLE positions (device_id text NOT NULL, \
@@ -33,8 +33,10 @@ const LEAN: &str = "CREATE UNIQUE INDEX ON positions (device_id, ts);";
 const ALL: &str = "CREATE UNIQUE INDEX ON positions (device_id, ts); CREATE INDEX ON positions (ts DESC); \
     CREATE INDEX ON positions (device_id, ts DESC) WHERE faulty = FALSE;";
 const AT: Timestamp = Timestamp::from_millis(1_780_900_000_000);
-/// Duplicates in 10 000 rows.
-const RATES: [u64; 5] = [0, 1, 100, 500, 10_000];
+/// Duplicates in 10 000 rows, and whether the store commits under a lease.
+const RUNS: [(u64, bool); 6] = [(0, false), (0, true), (1, true), (100, true), (500, true), (10_000, true)];
+/// The lease and the marks.
+const OWN: &str = include_str!("../../db-init/003_processor_state.sql");
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -58,10 +60,10 @@ async fn main() -> Outcome<()> {
     encoder(&offered(rows.min(batch), batch, devices, 0)?)?;
     for (indexes, name) in [(LEAN, "unique key only"), (ALL, "three indexes")] {
         println!("{name}:");
-        for rate in RATES {
-            client.batch_execute(&format!("{TABLE} {indexes} {READY_MADE}")).await?;
+        for (rate, fenced) in RUNS {
+            client.batch_execute(&format!("{OWN} {TABLE} {indexes} {READY_MADE}")).await?;
             let batches = (offered(rows, batch, devices, 0)?, offered(rows, batch, devices, rate)?);
-            both(&client, &config, &batches.0, &batches.1, rate).await?;
+            both(&client, &config, &batches.0, &batches.1, rate, fenced).await?;
         }
     }
     Ok(())
@@ -92,6 +94,7 @@ async fn both(
     clean: &[Vec<Position>],
     batches: &[Vec<Position>],
     rate: u64,
+    fenced: bool,
 ) -> Outcome<()> {
     if rate == 10_000 {
         let store = PostgresStore::connect(config.clone()).await?;
@@ -102,6 +105,10 @@ async fn both(
     client.batch_execute("SET synchronous_commit = on").await?;
     let copy = client.prepare(&format!("COPY ready_made ({COLUMNS}) FROM STDIN (FORMAT binary)")).await?;
     let store = PostgresStore::connect(config.clone()).await?;
+    let fence = match store.claim_lease("copy_speed", Duration::from_secs(3_600)).await? {
+        Claim::Held(fence) => fenced.then_some(fence),
+        other => return Err(format!("the lease is taken: {other:?}").into()),
+    };
     let (mut inserted, mut cpu) = (0, 0.0);
     let (mut raw, mut stored) = (Duration::ZERO, Duration::ZERO);
     for (clean, batch) in clean.iter().zip(batches) {
@@ -109,8 +116,9 @@ async fn both(
         let started = Instant::now();
         send(client, &copy, bytes).await?;
         raw += started.elapsed();
-        let (rows, before, started) = (batch.clone(), cpu_seconds(), Instant::now());
-        inserted += store.commit_positions(rows, AT).await?.count(RowOutcome::Inserted);
+        let write = PositionWrite { rows: batch.clone(), ingested_at: AT, fence, touches: Vec::new() };
+        let (before, started) = (cpu_seconds(), Instant::now());
+        inserted += store.write(&write).await?.count(RowOutcome::Inserted);
         stored += started.elapsed();
         cpu += cpu_seconds() - before;
     }
@@ -122,9 +130,10 @@ async fn both(
     );
     let size = size.await?;
     println!(
-        "  {:6.2} % again: ready-made {:7.0} rows/s, store {:7.0}, ratio {:.2}; {inserted} inserted, {:.2} us of own \
+        "  {:6.2} % again{}: ready-made {:7.0} rows/s, store {:7.0}, ratio {:.2}; {inserted} inserted, {:.2} us of own \
          CPU a row, table {:.2} as large",
         rate as f64 / 100.0,
+        if fenced { ", fenced" } else { "" },
         rows / raw.as_secs_f64(),
         rows / stored.as_secs_f64(),
         raw.as_secs_f64() / stored.as_secs_f64(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use race::time::Timestamp;
 use storage::sqlite::SqliteStore;
-use storage::{Positions, RowOutcome, Store, StoreError};
+use storage::{Positions, Records as _, RowOutcome, Store as _, StoreError};
 
-use crate::fixture::{Scratch, course};
+use crate::fixture::Scratch;
 use crate::positions::fix;
+use crate::race_rows::course;
 
 const AT: Timestamp = Timestamp::from_millis(0);
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use race::course::Tables;
-use storage::{Store, StoreError};
+use storage::{Records as _, Store as _, StoreError};
 
-use crate::fixture::{AT, CLASS, ENTRY, EVENT, FENCE, STAGE, Scratch, course, id};
+use crate::fixture::{AT, Scratch};
+use crate::race_rows::{CLASS, ENTRY, EVENT, FENCE, STAGE, course, id};
 
 #[tokio::test]
 async fn every_table_reads_back_equal() {

@@ -1,6 +1,10 @@
 //! The embedded database against real files.
 #![cfg(test)]
 
+#[path = "../support/race_rows.rs"]
+#[allow(dead_code, reason = "shared by the tests of both databases")]
+mod race_rows;
+
 mod concurrent;
 mod course;
 mod fixture;

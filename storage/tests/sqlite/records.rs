@@ -1,77 +1,11 @@
 //! Revisions and retractions.
 
-use race::course::tables::CountsFor;
-use race::record::{Crossing, CrossingStatus, Direction, Penalty, PenaltyStatus, StageResult, StageStatus};
+use race::record::StageResult;
 use serde_json::json;
-use storage::{Changes, EntryRecords, Store, StoreError};
+use storage::{Changes, EntryRecords, Records as _, StoreError};
 
-use crate::fixture::{ENTRY, FENCE, STAGE, Scratch, id, ts};
-
-fn crossing(n: u8) -> Crossing {
-    let at = ts("2026-06-07T08:15:30.123Z").plus_millis(i64::from(n) * 1_000);
-    Crossing {
-        id: id(1, 100, n),
-        entry_id: id(1, ENTRY, 0),
-        geofence_id: id(1, FENCE, 0),
-        ts: at,
-        direction: Direction::Enter,
-        latitude: 41.327_512_3,
-        longitude: -0.0,
-        speed: 63.41,
-        uncertainty_ms: 1_000,
-        fixes: [at.plus_millis(-400), at.plus_millis(600)],
-        last_touch_at: Some(at.plus_millis(250)),
-        needs_review: false,
-        status: CrossingStatus::Computed,
-    }
-}
-
-fn penalty() -> Penalty {
-    Penalty {
-        id: id(1, 101, 0),
-        entry_id: id(1, ENTRY, 0),
-        stage_id: id(1, STAGE, 0),
-        segment_id: None,
-        evaluator: "speeding_peak".into(),
-        kind: Some("DZ".into()),
-        formula_id: id(1, 102, 0),
-        formula_snapshot: json!([{"offence_min": 0.1, "penalty": 10.5}]),
-        inputs: json!({"peak": 27.3, "fixes": [1, 2]}),
-        penalty_ms: 340_000,
-        counts_for: vec![CountsFor::Stage, CountsFor::StartOrder],
-        status: PenaltyStatus::Computed,
-        override_id: None,
-        needs_review: true,
-    }
-}
-
-pub(crate) fn records() -> EntryRecords {
-    EntryRecords {
-        entry_id: id(1, ENTRY, 0),
-        crossings: vec![crossing(0), crossing(1)],
-        penalties: vec![penalty()],
-    }
-}
-
-pub(crate) fn result() -> StageResult {
-    StageResult {
-        entry_id: id(1, ENTRY, 0),
-        stage_id: id(1, STAGE, 0),
-        status: StageStatus::Finished,
-        started_at: Some(ts("2026-06-07T08:15:30.123Z")),
-        finished_at: Some(ts("2026-06-07T09:15:30.123Z")),
-        laps: None,
-        elapsed_ms: Some(3_600_000),
-        neutralised_ms: 0,
-        clean_ms: Some(3_600_000),
-        penalty_ms: 340_000,
-        total_ms: Some(3_940_000),
-        position: Some(1),
-        class_position: None,
-        gap_ms: Some(0),
-        provisional: false,
-    }
-}
+use crate::fixture::Scratch;
+use crate::race_rows::{ENTRY, STAGE, id, records, result, ts};
 
 const REVISIONS: &str = "SELECT id, revision, retracted_at FROM entry_crossings
                          UNION ALL SELECT id, revision, retracted_at FROM entry_penalties ORDER BY 1";

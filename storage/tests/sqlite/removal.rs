@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use race::course::Tables;
-use storage::{Positions as _, Store};
+use storage::{Positions as _, Records as _, Store as _};
 
-use crate::fixture::{AT, Scratch, course, ts};
+use crate::fixture::{AT, Scratch};
 use crate::positions::fix;
-use crate::records::{records, result};
+use crate::race_rows::{course, ts};
+use crate::race_rows::{records, result};
 
 #[tokio::test]
 async fn what_the_course_forgets_is_removed_but_devices_and_positions_stay() {

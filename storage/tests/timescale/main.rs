@@ -4,17 +4,25 @@
 #[path = "../support/postgres.rs"]
 #[allow(unreachable_pub, dead_code, reason = "shared with an example")]
 mod postgres;
+#[path = "../support/race_rows.rs"]
+#[allow(dead_code, reason = "shared by the tests of both databases")]
+mod race_rows;
 
+mod course;
 mod dirty;
 mod duplicates;
 mod encoding;
 mod fence;
 mod fixture;
 mod hypertable;
+mod judged;
 mod lease;
 mod lost;
 mod oracle;
 mod positions;
 mod proxy;
+mod records;
 mod schema;
+mod tables;
+mod tracks;
 mod writers;
