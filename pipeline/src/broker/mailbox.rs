@@ -42,6 +42,11 @@ impl KeptLetter {
         self.fields.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
+    /// Whether the entry can be sent again: all of it is kept, and it has a field, as every entry must.
+    pub fn is_whole(&self) -> bool {
+        self.cut_from_bytes.is_none() && !self.fields.is_empty()
+    }
+
     /// The value of one of the entry's fields.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         self.fields.iter().find(|(own, _)| own == name.as_bytes()).map(|(_, value)| &value[..])
@@ -88,7 +93,7 @@ impl Broker {
     pub async fn replay_letter(&self, stream: &str, id: StreamId) -> Result<Replayed, BrokerError> {
         let key = dead_letter_stream(stream);
         let Some(letter) = self.letter(stream, id).await? else { return Ok(Replayed::NotThere) };
-        if letter.cut_from_bytes.is_some() || letter.fields.is_empty() {
+        if !letter.is_whole() {
             return Ok(Replayed::Cut);
         }
         let mut look = Pipeline::new();
