@@ -4,12 +4,16 @@
 //! [`StreamReader`](crate::source::redis::StreamReader) has a connection of its own. Every command may be given
 //! again when its answer was lost.
 
+mod durability;
 mod error;
+mod facts;
 mod guard;
 mod letters;
 mod link;
+mod mailbox;
 mod reply;
 mod socket;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +26,13 @@ use crate::source::redis::Endpoint;
 
 use self::link::Link;
 
+pub use self::durability::Durability;
 pub use self::error::BrokerError;
+pub use self::facts::{GroupFacts, StreamFacts, StreamState};
 pub use self::guard::{Beat, Guard};
 pub use self::letters::{Letter, dead_letter_stream};
+pub use self::mailbox::{KeptLetter, Replayed};
+pub use self::watch::{Finding, Watch};
 
 /// A broker to give commands to. Cheap to clone; all clones share one connection, which is opened by the first
 /// command and again by the first one after it broke.

@@ -62,6 +62,12 @@ pub const DLQ_TRANSACTION_LETTERS: usize = 100;
 /// See [`DLQ_TRANSACTION_LETTERS`]: the broker holds a transaction in memory until it is carried out.
 pub const DLQ_TRANSACTION_BYTES: usize = 1 << 20;
 
+/// Dead letters read at once: each may have the length of the longest entry that is read.
+pub const DLQ_READ_LETTERS: usize = 16;
+
+/// Dead letters deleted by one command: the broker serves nobody else while it carries out a command.
+pub const DLQ_DELETE_IDS: usize = 1_000;
+
 /// Bytes of the reason given in a dead letter; a reason is a sentence.
 pub const DLQ_ERROR_BYTES: usize = 1_000;
 

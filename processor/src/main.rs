@@ -35,6 +35,7 @@ enum Command {
     Replay(commands::replay::ReplayArgs),
     Import(Box<commands::import::ImportArgs>),
     Check(commands::check::CheckArgs),
+    Dlq(commands::dlq::DlqArgs),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Dlq(args) => commands::dlq::run(&args),
     };
     result.unwrap_or_else(|error| {
         tell!("error: {error:#}");

@@ -10,7 +10,8 @@ use race::record::{StageResult, StageStatus};
 use race::time::Timestamp;
 
 /// A rule below the header and blanks between the columns: ten columns have to fit a terminal.
-const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+pub(crate) const RULED: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One table a stage, with a line for everything a person should look at.
 pub(crate) fn results(course: &Course, outcomes: &[EventOutcome]) -> String {

@@ -81,7 +81,6 @@ fn name_in_letter(name: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// What a letter's field is called in the entry; `None` when it is the letter's own.
-#[cfg(test)]
 pub(super) fn name_in_entry(name: &[u8]) -> Option<&[u8]> {
     (!is_own(name)).then(|| name.strip_prefix(PREFIX).unwrap_or(name))
 }

@@ -105,6 +105,7 @@ pub struct Proxy {
     pub port: u16,
     pub cuts: Arc<AtomicUsize>,
     pub connections: Arc<AtomicUsize>,
+    said: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -113,22 +114,34 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (cuts, connections) = (Arc::new(AtomicUsize::new(cuts)), Arc::new(AtomicUsize::new(0)));
-        let (left, count) = (Arc::clone(&cuts), Arc::clone(&connections));
+        let said = Arc::new(AtomicUsize::new(0));
+        let (left, count, bytes) = (Arc::clone(&cuts), Arc::clone(&connections), Arc::clone(&said));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(client, server, word, Arc::clone(&left)));
+                tokio::spawn(serve(client, server, word, Arc::clone(&left), Arc::clone(&bytes)));
             }
         });
-        Self { port, cuts, connections }
+        Self { port, cuts, connections, said }
     }
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
+
+    /// Bytes that the server has said.
+    pub fn bytes_said(&self) -> usize {
+        self.said.load(Ordering::SeqCst)
+    }
 }
 
-async fn serve(mut client: TcpStream, server: u16, word: &'static str, cuts: Arc<AtomicUsize>) {
+async fn serve(
+    mut client: TcpStream,
+    server: u16,
+    word: &'static str,
+    cuts: Arc<AtomicUsize>,
+    bytes: Arc<AtomicUsize>,
+) {
     let mut server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
     let (mut asked, mut said) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut armed = false;
@@ -142,6 +155,7 @@ async fn serve(mut client: TcpStream, server: u16, word: &'static str, cuts: Arc
             }
             read = server.read(&mut said) => {
                 let Ok(n @ 1..) = read else { return };
+                bytes.fetch_add(n, Ordering::SeqCst);
                 if armed {
                     // The answer is there, so the server has done it.
                     cuts.fetch_sub(1, Ordering::SeqCst);
