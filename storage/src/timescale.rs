@@ -7,6 +7,7 @@
 mod commit;
 mod compare;
 mod encode;
+mod endpoint;
 mod failure;
 mod instant;
 mod lookup;
@@ -33,6 +34,7 @@ use self::session::Session;
 use crate::{Committed, Positions, StoreError};
 
 pub use self::encode::{COLUMNS, CopyBuffer};
+pub use self::endpoint::{EndpointError, PostgresEndpoint};
 
 /// How long to wait for a server that does not answer, where the configuration does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,7 +66,7 @@ pub struct PostgresStore {
 }
 
 struct Shared {
-    config: Config,
+    endpoint: PostgresEndpoint,
     name: String,
     timescaledb: Option<String>,
     writer: Mutex<Writer>,
@@ -85,13 +87,15 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects and checks the schema.
+    /// Connects, by TLS where the endpoint says so, and checks the schema.
     ///
     /// # Errors
     /// [`StoreError::Retry`] when the server cannot be reached or takes no connections now;
-    /// [`StoreError::Broken`] when it refuses the user, or when the schema does not fit: the message then names
-    /// everything that is missing.
-    pub async fn connect(mut config: Config) -> Result<Self, StoreError> {
+    /// [`StoreError::Broken`] when it refuses the user, when a certificate is refused, or when the schema does not
+    /// fit: the message then names everything that is missing.
+    pub async fn connect(endpoint: impl Into<PostgresEndpoint>) -> Result<Self, StoreError> {
+        let mut endpoint = endpoint.into();
+        let config = endpoint.config_mut();
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
@@ -104,12 +108,12 @@ impl PostgresStore {
         if config.get_application_name().is_none() {
             config.application_name("processor");
         }
-        let name = name_of(&config);
-        let opened = Session::open(&config).await;
+        let name = name_of(config);
+        let opened = Session::open(&endpoint).await;
         let session = opened.map_err(|failure| failure.while_doing(format!("connecting to {name}")))?;
         let timescaledb = session.found.timescaledb.clone();
         let writer = Mutex::new(Writer { session: Some(session), kept: Kept::default() });
-        let shared = Shared { config, name, timescaledb, writer, reader: Mutex::default() };
+        let shared = Shared { endpoint, name, timescaledb, writer, reader: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -127,7 +131,7 @@ impl PostgresStore {
         // Taken out while it is in use: a connection that a call was torn from is not used again.
         let mut open = match session.take().filter(|session| !session.client.is_closed()) {
             Some(open) => open,
-            None => Session::open(&self.shared.config).await?,
+            None => Session::open(&self.shared.endpoint).await?,
         };
         let committed = commit::commit(&mut open, kept, rows, ingested_at).await;
         let usable = match &committed {
@@ -146,7 +150,7 @@ impl PostgresStore {
         let mut reader = self.shared.reader.lock().await;
         let open = match reader.take().filter(|reader| !reader.is_closed()) {
             Some(open) => open,
-            None => Reader::open(&self.shared.config).await?,
+            None => Reader::open(&self.shared.endpoint).await?,
         };
         let read = work(&open).await?;
         *reader = Some(open);
