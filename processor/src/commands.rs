@@ -2,5 +2,6 @@
 
 pub(crate) mod check;
 pub(crate) mod dlq;
+pub(crate) mod config;
 pub(crate) mod import;
 pub(crate) mod replay;

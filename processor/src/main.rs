@@ -1,6 +1,7 @@
 //! Official times, penalties and places from the positions of a field.
 
 mod commands;
+mod config;
 mod course_file;
 mod replay;
 mod store_url;
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand};
 mod exit {
     /// Data errors: something could not be used; what was good is kept.
     pub(crate) const DATA: u8 = 1;
-    /// Usage: the command line itself is wrong. Clap ends with the same.
+    /// Usage: the command line itself or the configuration is wrong. Clap ends with the same.
     pub(crate) const USAGE: u8 = 2;
 }
 
@@ -36,6 +37,7 @@ enum Command {
     Import(Box<commands::import::ImportArgs>),
     Check(commands::check::CheckArgs),
     Dlq(commands::dlq::DlqArgs),
+    Config(Box<commands::config::ConfigCommand>),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Import(args) => commands::import::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Dlq(args) => commands::dlq::run(&args),
+        Command::Config(args) => commands::config::run(&args),
     };
     result.unwrap_or_else(|error| {
         tell!("error: {error:#}");

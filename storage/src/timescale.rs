@@ -10,6 +10,7 @@ mod compare;
 mod course;
 mod dirty;
 mod encode;
+mod endpoint;
 mod failure;
 mod instant;
 mod lease;
@@ -42,6 +43,7 @@ use self::session::Session;
 use crate::{Committed, Fence, Live as _, PositionWrite, Positions, StoreError};
 
 pub use self::encode::{COLUMNS, CopyBuffer};
+pub use self::endpoint::{EndpointError, PostgresEndpoint};
 
 /// How long to wait for a server that does not answer, where the configuration does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,7 +76,7 @@ pub struct PostgresStore {
 }
 
 struct Shared {
-    config: Config,
+    endpoint: PostgresEndpoint,
     name: String,
     timescaledb: Option<String>,
     writer: Mutex<Writer>,
@@ -97,13 +99,15 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects and checks the schema.
+    /// Connects, by TLS where the endpoint says so, and checks the schema.
     ///
     /// # Errors
     /// [`StoreError::Away`] when the server cannot be reached or takes no connections now;
-    /// [`StoreError::Broken`] when it refuses the user, or when the schema does not fit: the message then names
-    /// everything that is missing.
-    pub async fn connect(mut config: Config) -> Result<Self, StoreError> {
+    /// [`StoreError::Broken`] when it refuses the user, when a certificate is refused, or when the schema does not
+    /// fit: the message then names everything that is missing.
+    pub async fn connect(endpoint: impl Into<PostgresEndpoint>) -> Result<Self, StoreError> {
+        let mut endpoint = endpoint.into();
+        let config = endpoint.config_mut();
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
@@ -116,13 +120,13 @@ impl PostgresStore {
         if config.get_application_name().is_none() {
             config.application_name("processor");
         }
-        let name = name_of(&config);
-        let opened = Session::open(&config).await;
+        let name = name_of(config);
+        let opened = Session::open(&endpoint).await;
         let session = opened.map_err(|failure| failure.while_doing(format!("connecting to {name}")))?;
         let timescaledb = session.found.timescaledb.clone();
         let writer = Mutex::new(Writer { session: Some(session), kept: Kept::default() });
         let (reader, recorder, control) = Default::default();
-        let shared = Shared { config, name, timescaledb, writer, reader, recorder, control };
+        let shared = Shared { endpoint, name, timescaledb, writer, reader, recorder, control };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -140,7 +144,7 @@ impl PostgresStore {
         // Taken out while it is in use: a connection that a call was torn from is not used again.
         let mut open = match session.take().filter(|session| !session.client.is_closed()) {
             Some(open) => open,
-            None => Session::open(&self.shared.config).await?,
+            None => Session::open(&self.shared.endpoint).await?,
         };
         let committed = commit::commit(&mut open, kept, write).await;
         let usable = match &committed {
@@ -159,7 +163,7 @@ impl PostgresStore {
         let mut reader = self.shared.reader.lock().await;
         let open = match reader.take().filter(|reader| !reader.is_closed()) {
             Some(open) => open,
-            None => Reader::open(&self.shared.config).await?,
+            None => Reader::open(&self.shared.endpoint).await?,
         };
         let read = work(&open).await?;
         *reader = Some(open);
@@ -175,7 +179,7 @@ impl PostgresStore {
         let mut recorder = self.shared.recorder.lock().await;
         let open = match recorder.take().filter(|recorder| !recorder.client.is_closed()) {
             Some(open) => open,
-            None => Recorder::open(&self.shared.config).await?,
+            None => Recorder::open(&self.shared.endpoint).await?,
         };
         let done = open.transact(fence, work).await;
         let usable = match &done {
@@ -199,7 +203,7 @@ impl PostgresStore {
             let mut control = self.shared.control.lock().await;
             let mut open = match control.take().filter(|control| !control.is_closed()) {
                 Some(open) => open,
-                None => Control::open(&self.shared.config).await?,
+                None => Control::open(&self.shared.endpoint).await?,
             };
             opened = true;
             let done = work(&mut open).await?;

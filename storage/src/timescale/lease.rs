@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config, IsolationLevel};
+use tokio_postgres::{Client, IsolationLevel};
 
+use super::endpoint::PostgresEndpoint;
 use super::failure::Failure;
 use super::session;
 use crate::{Claim, Fence};
@@ -40,8 +41,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let client = session::connect(config).await.map_err(Failure::at_connect)?;
+    pub(super) async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Failure> {
+        let client = session::connect(endpoint).await.map_err(Failure::at_connect)?;
         client.batch_execute(SETTINGS).await?;
         Ok(Self { client })
     }

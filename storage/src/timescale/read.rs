@@ -2,8 +2,9 @@
 
 use race::position::{DeviceId, Position};
 use race::time::Timestamp;
-use tokio_postgres::{Client, Config, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
+use super::endpoint::PostgresEndpoint;
 use super::failure::Failure;
 use super::instant::{Bound, Stored};
 use super::session;
@@ -48,8 +49,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let client = session::connect(config).await.map_err(Failure::at_connect)?;
+    pub(super) async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Failure> {
+        let client = session::connect(endpoint).await.map_err(Failure::at_connect)?;
         let devices = client.prepare(DEVICES).await?;
         let read = client.prepare(READ).await?;
         let count_faulty = client.prepare(COUNT_FAULTY).await?;

@@ -7,11 +7,12 @@ use race::record::{Crossing, StageResult};
 use race::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio_postgres::{Client, Config, Statement};
+use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
 use super::columns::Columns;
 use super::course;
+use super::endpoint::PostgresEndpoint;
 use super::failure::Failure;
 use super::instant::{Bound, Stored};
 use super::lease;
@@ -55,8 +56,8 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let client = session::connect(config).await.map_err(Failure::at_connect)?;
+    pub(super) async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Failure> {
+        let client = session::connect(endpoint).await.map_err(Failure::at_connect)?;
         client.batch_execute(SETTINGS).await?;
         let columns = Columns::of(&client, &[CROSSINGS.name, PENALTIES.name, RESULTS.name, OUTBOX]).await?;
         let absent = client.prepare(ABSENT).await?;

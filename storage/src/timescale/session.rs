@@ -1,10 +1,11 @@
 //! A connection, set up and with its statements prepared.
 
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, NoTls, Statement};
 
 use super::compare;
 use super::dirty;
 use super::encode::COLUMNS;
+use super::endpoint::PostgresEndpoint;
 use super::failure::Failure;
 use super::lookup;
 use super::recent::Recent;
@@ -44,8 +45,8 @@ pub(super) struct Aside {
 }
 
 impl Session {
-    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let client = connect(config).await.map_err(Failure::at_connect)?;
+    pub(super) async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Failure> {
+        let client = connect(endpoint).await.map_err(Failure::at_connect)?;
         let found = schema::check(&client).await?;
         let plain = client.prepare(&format!("COPY positions ({COLUMNS}) FROM STDIN (FORMAT binary)")).await?;
         let lookup = client.prepare(lookup::SELECT).await?;
@@ -82,11 +83,30 @@ impl Session {
     }
 }
 
-/// A client whose connection runs on a task of its own, which ends when the client is dropped.
-pub(super) async fn connect(config: &Config) -> Result<Client, Failure> {
-    let (client, connection) = config.connect(NoTls).await?;
-    // Its error reaches whoever uses the client, as a closed connection.
-    tokio::spawn(async move { drop(connection.await) });
+/// A client whose connection runs on a task of its own, which ends when the client is dropped. Its error reaches
+/// whoever uses the client, as a closed connection.
+pub(super) async fn connect(endpoint: &PostgresEndpoint) -> Result<Client, Failure> {
+    let config = endpoint.config();
+    let client = match endpoint.connector().map_err(Failure::broken)? {
+        None => {
+            let (client, connection) = config.connect(NoTls).await?;
+            tokio::spawn(async move { drop(connection.await) });
+            client
+        }
+        Some(connector) => {
+            let (client, connection) = config.connect(connector).await.map_err(refused_or_lost)?;
+            tokio::spawn(async move { drop(connection.await) });
+            client
+        }
+    };
     client.batch_execute(SETTINGS).await?;
     Ok(client)
+}
+
+/// A certificate that is refused looks like a lost connection, and would be tried for ever.
+fn refused_or_lost(error: tokio_postgres::Error) -> Failure {
+    match tls::refusal(&error) {
+        Some(refusal) => Failure::broken(tls::explain(refusal)),
+        None => error.into(),
+    }
 }

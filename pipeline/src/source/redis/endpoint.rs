@@ -1,6 +1,7 @@
 //! Where the broker is, from a URL.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// A broker, a login and a database. The password is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Endpoint {
     username: String,
     /// The password; empty for no login.
     password: String,
+    /// How TLS is done, where it is.
+    tls_options: tls::Options,
 }
 
 /// What is wrong with a URL; the URL is not repeated, because a password may stand anywhere in it.
@@ -51,6 +54,7 @@ impl Endpoint {
             tls,
             username: decoded(username)?,
             password: decoded(password)?,
+            tls_options: tls::Options::default(),
         };
         let mut database = decoded(path.trim_end_matches('/'))?;
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -78,6 +82,26 @@ impl Endpoint {
         } else {
             format!("{}:{}", self.host, self.port)
         }
+    }
+
+    /// Trusts the roots in a PEM file as well, where TLS is used.
+    #[must_use]
+    pub fn trusting(mut self, roots: impl Into<PathBuf>) -> Self {
+        self.tls_options.extra_roots.push(roots.into());
+        self
+    }
+
+    /// How TLS is done; `None` for a connection without.
+    pub fn tls_options(&self) -> Option<&tls::Options> {
+        self.tls.then_some(&self.tls_options)
+    }
+
+    /// The URL for a person who checks it: with the user and without the password. A user without a password,
+    /// which is no login, may be a password in the wrong place and is left out.
+    pub fn redacted(&self) -> String {
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        let login = if self.password.is_empty() { String::new() } else { format!("{}:***@", self.username) };
+        format!("{scheme}://{login}{}/{}", self.address(), self.database)
     }
 
     /// The arguments of AUTH; `None` for no login.
