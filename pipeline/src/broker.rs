@@ -5,6 +5,7 @@
 //! again when its answer was lost.
 
 mod durability;
+mod entry;
 mod error;
 mod facts;
 mod guard;

@@ -5,3 +5,4 @@ pub(crate) mod dlq;
 pub(crate) mod config;
 pub(crate) mod import;
 pub(crate) mod replay;
+pub(crate) mod run;

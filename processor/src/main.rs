@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod course_file;
 mod replay;
+mod run;
 mod store_url;
 mod table;
 mod tell;
@@ -33,6 +34,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(Box<commands::run::RunCommand>),
     Replay(commands::replay::ReplayArgs),
     Import(Box<commands::import::ImportArgs>),
     Check(commands::check::CheckArgs),
@@ -42,6 +44,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args),
         Command::Replay(args) => commands::replay::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Check(args) => commands::check::run(&args),

@@ -90,7 +90,6 @@ impl Events {
     /// The stream or its group was not there and has been made.
     pub(super) fn group_made(&self, stream: &str, group: &str, vanished: bool) {
         if vanished {
-            self.lost(Loss::group, 1);
             tracing::error!(
                 stream, group,
                 "the stream or its group vanished; the group was made again from the oldest entry, what is stored \

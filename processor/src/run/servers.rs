@@ -1,9 +1,10 @@
 //! The broker and the database: reaching them, and what is to be known of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
-use pipeline::broker::Broker;
+use pipeline::broker::{Broker, Finding, Watch};
 use storage::timescale::PostgresStore;
 use storage::{Live, StoreError};
 use tokio::time::sleep;
@@ -11,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::events::Events;
-use super::metrics::Peer;
+use super::metrics::{Loss, Peer};
+use super::names::StreamNames;
 use crate::config::Settings;
 
 /// Everything outside that a shift works with.
@@ -115,4 +117,48 @@ pub(super) async fn race_rules<S: Live>(
     }
     tracing::warn!("race rules are off, because the database lacks {tables}");
     Ok(false)
+}
+
+/// Between two looks at what the broker says of the stream: short against the time in which a stream is trimmed.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Says once how the broker may lose what it accepted.
+pub(super) async fn warn_of_durability(broker: &Broker) {
+    match broker.durability().await {
+        Ok(ways) if ways.is_empty() => {}
+        Ok(ways) => {
+            let ways: Vec<String> = ways.iter().map(ToString::to_string).collect();
+            tracing::warn!("{}", ways.join("; "));
+        }
+        Err(error) => tracing::warn!("how durable the broker is could not be asked: {error}"),
+    }
+}
+
+/// Looks at the stream and its group as long as the process lives, and tells what the broker lost.
+pub(super) async fn watch(broker: Broker, names: StreamNames, events: Arc<Events>) {
+    let mut watch = Watch::default();
+    loop {
+        sleep(LOOK_EVERY).await;
+        let facts = match broker.facts(&names.stream, &names.group).await {
+            Ok(facts) => facts,
+            Err(error) => {
+                events.peer_down(Peer::redis, &error);
+                continue;
+            }
+        };
+        for finding in watch.look(&facts) {
+            match finding {
+                Finding::UnreadLost { entries } => events.lost(Loss::unread, entries),
+                Finding::StreamVanished { .. } | Finding::StreamWentBack { .. } => events.lost(Loss::stream, 1),
+                Finding::GroupVanished { .. } | Finding::GroupWentBack { .. } => events.lost(Loss::group, 1),
+            }
+            tracing::error!("{finding}");
+        }
+        let metrics = &events.metrics;
+        let level = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.lag.set(level(watch.unread().unwrap_or_default()));
+        #[allow(clippy::cast_precision_loss, reason = "a time to look at")]
+        metrics.lag_seconds.set(facts.lag_ms() as f64 / 1_000.0);
+        metrics.pending.set(level(facts.group.map_or(0, |group| group.pending)));
+    }
 }
