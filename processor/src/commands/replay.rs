@@ -18,7 +18,7 @@ use race::course::{Course, CourseErrors, Problem, Tables};
 use race::judge::document::Document;
 use race::time::Timestamp;
 use storage::sqlite::SqliteStore;
-use storage::{Changes, Store as _};
+use storage::{Changes, Records as _, Store as _};
 
 use crate::replay::outcome::{self, Outcome};
 use crate::replay::playlist::{Playlist, TrackArgument};
