@@ -166,4 +166,13 @@ mod tests {
             assert_eq!(kind(code), Kind::Broken, "{code}");
         }
     }
+
+    #[test]
+    fn a_server_that_takes_no_connection_is_away_and_one_that_refuses_the_user_is_not() {
+        let kind = |code| {
+            let state = SqlState::from_code(code);
+            Failure { kind: kind_of(&state), state: Some(state), message: String::new() }.at_connect().kind
+        };
+        assert_eq!([kind("57P03"), kind("53300"), kind("28P01")], [Kind::Away, Kind::Away, Kind::Broken]);
+    }
 }

@@ -13,10 +13,13 @@ use super::schema::{self, Found};
 
 /// Durability is the writer's promise, so it is not left to the server's configuration. Every query here is meant
 /// to go by the unique key: a plan that was made while the table was small must not scan it when it has grown, and
-/// none is worth compiling. A program that was stopped under way must not hold its rows against the one that took
-/// over; between two statements of a transaction this program does nothing but sort.
+/// none is worth compiling. A program that was stopped, or cut off, under way must not hold its rows against the one
+/// that took over, so the server gives up on it: between two statements of a transaction this program only sorts, and
+/// a link that answers nothing for half a minute is no link.
 const SETTINGS: &str = "SET synchronous_commit = on; SET enable_seqscan = off; SET jit = off; \
-                        SET client_min_messages = warning; SET idle_in_transaction_session_timeout = '30s'";
+                        SET client_min_messages = warning; SET idle_in_transaction_session_timeout = '30s'; \
+                        SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; \
+                        SET tcp_keepalives_count = 3; SET tcp_user_timeout = '30s'";
 
 /// Where rows wait for INSERT. Temporary: no log is written for them. No statistics are ever collected, so the
 /// plan does not change under way.

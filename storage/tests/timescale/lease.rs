@@ -196,3 +196,20 @@ async fn a_server_that_hangs_or_is_gone_is_an_error_soon() {
     store.ping().await.unwrap();
     assert!(store.read_positions("a".into(), AT, None, 1).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_program_that_stopped_under_way_does_not_keep_its_rows() {
+    let (database, store) = Database::live().await;
+    let settings = ["idle_in_transaction_session_timeout", "tcp_user_timeout", "tcp_keepalives_idle"];
+    let tell = "CREATE TABLE told (setting text); CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS \
+        $$ BEGIN INSERT INTO told SELECT current_setting(TG_ARGV[0]); RETURN NEW; END $$;";
+    database.client.batch_execute(tell).await.unwrap();
+    for setting in settings {
+        let trigger = format!(
+            "CREATE TRIGGER {setting} BEFORE INSERT ON positions FOR EACH ROW EXECUTE FUNCTION tell('{setting}')"
+        );
+        database.client.batch_execute(&trigger).await.unwrap();
+    }
+    store.commit_positions(vec![fix("a", 1)], AT).await.unwrap();
+    assert_eq!(database.rows("SELECT setting FROM told ORDER BY 1").await, ["15", "30000", "30s"]);
+}

@@ -6,9 +6,10 @@ use std::time::Duration;
 use race::position::Position;
 use storage::RowOutcome::{Duplicate, Inserted};
 use storage::timescale::PostgresStore;
-use storage::{Committed, Positions as _, StoreError};
+use storage::{Committed, Live as _, PositionWrite, Positions as _, StoreError, Touch};
 
 use crate::fixture::{AT, CONFLICTS, Database, POSITIONS, commit, fix, track};
+use crate::lease::held;
 use crate::postgres::Server;
 use crate::proxy::Proxy;
 
@@ -40,6 +41,26 @@ async fn a_lost_answer_to_commit_stores_no_row_twice() {
     assert_eq!(proxy.cuts.load(Ordering::SeqCst), 10);
     assert_eq!(track(&direct, "a").await, all);
     assert_eq!(database.count("position_conflicts").await, 0);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_fenced_commit_marks_once() {
+    let (database, direct) = Database::live().await;
+    let fence = held(&direct, "a").await;
+    let proxy = Proxy::to(database.server.port()).await;
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(proxy.port).user("test").dbname(&database.name);
+    let store = PostgresStore::connect(config).await.unwrap();
+    let touches = vec![Touch { row: 1, entry_id: uuid::Uuid::from_u128(1) }];
+    let rows = vec![fix("a", 1), fix("a", 2)];
+    let write = PositionWrite { rows, ingested_at: AT, fence: Some(fence), touches };
+    proxy.cut_after_commit();
+    let lost = store.write(&write).await;
+    assert!(is_retry(&lost), "{lost:?}");
+    assert_eq!(store.write(&write).await.unwrap().rows, [Duplicate, Duplicate]);
+    let marks =
+        "SELECT dirty_from = (SELECT max(ts) FROM positions), dirty_revision FROM processor_entry_states";
+    assert_eq!(database.rows(marks).await, ["t|1"]);
 }
 
 #[tokio::test]
