@@ -150,9 +150,14 @@ impl Link {
 
     /// Connects and introduces itself, as the reader of the stream does.
     async fn open(&self) -> Result<Opened, BrokerError> {
-        let socket = socket::open(&self.endpoint)
-            .await
-            .map_err(|error| self.away(&format!("cannot connect: {error}")))?;
+        let socket = socket::open(&self.endpoint).await.map_err(|error| {
+            let reason = format!("cannot connect: {error}");
+            if socket::is_distrust(&error) {
+                BrokerError::Refused { address: self.address(), reason }
+            } else {
+                self.away(&reason)
+            }
+        })?;
         // A login and a database of the client's own are not asked for: `introduce` sees to them. Neither is a
         // deadline: `ask` has one.
         let settings = RedisConnectionInfo::default().set_skip_set_lib_name();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
@@ -27,6 +28,12 @@ pub(super) async fn open(endpoint: &Endpoint) -> io::Result<Box<dyn Socket>> {
     let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
     let connector = TlsConnector::from(Arc::new(tls_config()?));
     Ok(Box::new(connector.connect(name, socket).await?))
+}
+
+/// Whether the handshake failed because the broker's certificate is not one to trust: it will not be the next time.
+pub(super) fn is_distrust(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Trusts whom the system trusts; `SSL_CERT_FILE` names others.

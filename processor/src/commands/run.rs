@@ -7,7 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{ConfigArgs, LogSettings, Settings};
+use crate::config::settings::LogSettings;
+use crate::config::{ConfigArgs, Settings};
 use crate::run::serve;
 use crate::tell::tell;
 use crate::exit;

@@ -45,15 +45,13 @@ pub(super) async fn run(
             for letter in &done.letters {
                 events.dead_letter(letter.entry.id, &letter.error);
             }
-            let written = until_told(&events, async || {
-                broker.dead_letter(&names.stream, &names.group, &done.letters).await
-            });
+            let written =
+                until_told(&events, || broker.dead_letter(&names.stream, &names.group, &done.letters));
             events.metrics.dead_letters.inc_by(written.await);
             events.metrics.acks.inc_by(done.letters.len() as u64);
         }
         if !done.ids.is_empty() {
-            let acknowledged =
-                until_told(&events, async || broker.ack(&names.stream, &names.group, &done.ids).await);
+            let acknowledged = until_told(&events, || broker.ack(&names.stream, &names.group, &done.ids));
             events.metrics.acks.inc_by(acknowledged.await);
         }
         // Now they are no longer pending, and whoever looks at what is pending does not find them.
@@ -62,7 +60,10 @@ pub(super) async fn run(
 }
 
 /// Tries until it is done. A group that vanished has nothing pending: its successor gets everything again.
-async fn until_told(events: &Events, tell: impl AsyncFn() -> Result<u64, BrokerError>) -> u64 {
+async fn until_told<F>(events: &Events, tell: impl Fn() -> F) -> u64
+where
+    F: Future<Output = Result<u64, BrokerError>>,
+{
     let mut backoff = Backoff::default();
     loop {
         match tell().await {

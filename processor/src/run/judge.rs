@@ -34,23 +34,23 @@ const READ_ENTRIES: usize = 64;
 
 /// See the module.
 pub(super) struct Judge<S> {
-    pub(super) store: S,
-    pub(super) course: Arc<Course>,
-    pub(super) fence: Fence,
-    pub(super) mailbox: Arc<Mailbox>,
-    pub(super) news: Vec<Sender<News>>,
-    pub(super) committed: Vec<Arc<AtomicU64>>,
-    pub(super) events: Arc<Events>,
-    pub(super) books: BTreeMap<EntryKey, Book>,
-    pub(super) standings: Standings,
-    pub(super) wanted: BTreeSet<EntryKey>,
-    pub(super) unsent: VecDeque<(usize, News)>,
-    pub(super) states: BTreeMap<usize, u64>,
+    store: S,
+    course: Arc<Course>,
+    fence: Fence,
+    mailbox: Arc<Mailbox>,
+    news: Vec<Sender<News>>,
+    committed: Vec<Arc<AtomicU64>>,
+    events: Arc<Events>,
+    books: BTreeMap<EntryKey, Book>,
+    standings: Standings,
+    wanted: BTreeSet<EntryKey>,
+    unsent: VecDeque<(usize, News)>,
+    states: BTreeMap<usize, u64>,
 }
 
 /// What is known of one entry.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+struct Book {
     /// The number of the last state that was handed to its lane.
     generation: u32,
     /// What is saved, if this judge saved it.
@@ -144,7 +144,7 @@ impl<S: Live> Judge<S> {
         let judged = Judged { records: records(&evaluation), state, clears_dirty };
         let entry_id = evaluation.entry_id;
         let saved = self
-            .until_done(async |judge| judge.store.save_judged(Some(&judge.fence), &judged, now()).await)
+            .until_done(|| self.store.save_judged(Some(&self.fence), &judged, now()))
             .await?;
         self.events.metrics.evaluations.inc();
         // A place in the field depends on all: one whose records are refused is ranked all the same.
@@ -182,17 +182,17 @@ impl<S: Live> Judge<S> {
         &self,
         results: &[StageResult],
     ) -> Result<Result<storage::Changes, StoreError>, TakenOver> {
-        self.until_done(async |judge| judge.store.save_standings(Some(&judge.fence), results).await).await
+        self.until_done(|| self.store.save_standings(Some(&self.fence), results)).await
     }
 
     /// Tries until the database has answered; what it refuses is the caller's.
-    async fn until_done<T>(
+    async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
-        call: impl AsyncFn(&Self) -> Result<T, StoreError>,
+        call: impl Fn() -> F,
     ) -> Result<Result<T, StoreError>, TakenOver> {
         let mut backoff = Backoff::default();
         loop {
-            match call(self).await {
+            match call().await {
                 Err(StoreError::Fenced { .. }) => return Err(TakenOver),
                 Err(error @ (StoreError::Away { .. } | StoreError::Retry { .. } | StoreError::Broken { .. })) => {
                     self.events.peer_down(Peer::postgres, &error);

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use pipeline::batch::StreamId;
 use pipeline::broker::KeptLetter;
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ use crate::tell::tell;
 
 /// Characters of a reason that are shown; `show` has the whole.
 const ERROR_CHARS: usize = 120;
+
+const ERROR_COLUMN: usize = 4;
 
 /// List dead letters, the newest first
 #[derive(Args)]
@@ -99,13 +101,13 @@ fn table(lines: &[Line]) -> Table {
     let mut table = Table::new();
     table.load_style(RULED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["Id", "When", "Source id", "Device", "Error", "Attempts", "Bytes"]);
+    table.set_header(["Id", "When (UTC)", "Source id", "Device", "Error", "Attempts", "Bytes"]);
     for line in lines {
         let short: String = line.error.chars().take(ERROR_CHARS).collect();
         let ellipsis = if short.len() < line.error.len() { "…" } else { "" };
         table.add_row([
             line.id.to_string(),
-            format!("{:.19}Z", line.id.time().to_string()),
+            to_the_second(line.id),
             line.source_id.map_or_else(String::new, |id| id.to_string()),
             line.device.as_deref().map_or_else(String::new, text::escaped),
             format!("{}{ellipsis}", text::escaped(&short)),
@@ -115,6 +117,10 @@ fn table(lines: &[Line]) -> Table {
     }
     for n in 0..7 {
         if let Some(column) = table.column_mut(n) {
+            // The reason alone is broken over lines.
+            if n != ERROR_COLUMN {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
             column.set_padding((0, 1));
             if n >= 5 {
                 column.set_cell_alignment(CellAlignment::Right);
@@ -122,4 +128,10 @@ fn table(lines: &[Line]) -> Table {
         }
     }
     table
+}
+
+/// Month, day and time: seven columns have to fit a terminal, and the id and the JSON have the year.
+fn to_the_second(id: StreamId) -> String {
+    let time = id.time().to_string();
+    time.get(5..19).map_or(time.clone(), |short| short.replace('T', " "))
 }

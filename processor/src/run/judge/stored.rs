@@ -41,7 +41,7 @@ impl<S: Live> Judge<S> {
         if entries.is_empty() {
             return Ok(());
         }
-        let read = self.until_done(async |judge| judge.read(&entries).await).await?;
+        let read = self.until_done(|| self.read(&entries)).await?;
         for entry in &entries {
             self.wanted.remove(entry);
         }
