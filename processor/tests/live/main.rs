@@ -1,0 +1,16 @@
+//! `processor run` as operators run it: the built program between a real Redis and a real PostgreSQL.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test ends at what it does not expect"
+)]
+
+mod fleet;
+mod platform;
+mod records;
+mod start;
+mod worker;
