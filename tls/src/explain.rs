@@ -35,7 +35,8 @@ fn is_final(error: &Error) -> bool {
 /// The error in words that say what to do about it, where something can be done.
 pub fn explain(error: &Error) -> String {
     let hint = match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // A root of the same name and another key counts as a wrong signature.
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "no trusted root vouches for the server's certificate; TLS_CA_FILE adds roots"
         }
         Error::InvalidCertificate(
