@@ -11,6 +11,7 @@ mod passing;
 mod reader;
 mod reply;
 pub mod resp;
+mod socket;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ReadError, Remedy, ServerError, ServerErrorKind};
