@@ -14,4 +14,5 @@ mod oracle;
 mod positions;
 mod proxy;
 mod schema;
+mod tls;
 mod writers;
