@@ -242,6 +242,15 @@ fn a_near_miss_in_the_environment_is_a_warning() {
 }
 
 #[test]
+fn trusting_everybody_is_a_warning() {
+    let warnings = |value| {
+        let told = complete(&[("NODE_TLS_REJECT_UNAUTHORIZED", value)]);
+        Resolved::read(&ConfigArgs::default(), &told).warnings.len()
+    };
+    assert_eq!((warnings("0"), warnings("1"), warnings("")), (1, 0, 0));
+}
+
+#[test]
 fn roots_are_looked_into_at_the_start() {
     let told = settings(&ConfigArgs::default(), &complete(&[("TLS_CA_FILE", "/no/ca.pem")])).unwrap_err();
     assert!(told.starts_with("TLS_CA_FILE (tls.ca_file) is \"/no/ca.pem\": No such file"), "{told}");
