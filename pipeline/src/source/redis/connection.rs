@@ -10,7 +10,7 @@ use crate::limits::{BROKER_CONNECT_MS, MAX_REPLY_LINE_BYTES, SOCKET_READ_BYTES};
 use super::endpoint::Endpoint;
 use super::error::{ReadError, ServerError, ServerErrorKind};
 use super::resp::{ProtocolError, Scan, Token, walk};
-use super::socket::{Socket, refusal};
+use super::socket::{Socket, late_refusal};
 
 pub(super) struct Connection {
     socket: Socket,
@@ -116,7 +116,7 @@ impl Connection {
                 Err(ReadError::Closed { address: self.address(), within_reply })
             }
             Ok(_) => Ok(()),
-            Err(error) => Err(match refusal(&error) {
+            Err(error) => Err(match late_refusal(&error) {
                 Some(message) => ReadError::Tls { address: self.address(), message },
                 None => ReadError::Io { doing: "lost the connection to", address: self.address(), error },
             }),

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::Error;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::endpoint::Endpoint;
@@ -72,8 +73,13 @@ impl Socket {
     }
 }
 
-/// Why the other side and this one will not come together, in words. With TLS 1.3 a server that wants a certificate
-/// says so only after the handshake.
-pub(super) fn refusal(error: &io::Error) -> Option<String> {
+/// Why the two sides will not come together, in words; `None` for what may be otherwise next time.
+fn refusal(error: &io::Error) -> Option<String> {
     tls::refusal(error).map(tls::explain)
+}
+
+/// The same once the connection is in use: with TLS 1.3 a server says only then, by an alert, that it wants another
+/// certificate. What else goes wrong by then happened on the way.
+pub(super) fn late_refusal(error: &io::Error) -> Option<String> {
+    tls::refusal(error).filter(|error| matches!(error, Error::AlertReceived(_))).map(tls::explain)
 }
