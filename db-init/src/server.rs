@@ -4,9 +4,11 @@ use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::{DbError, Severity, SqlState};
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::settings::Settings;
 
@@ -19,14 +21,14 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Connects, and waits until the server accepts connections if it does not yet.
 pub(crate) async fn connect(settings: &Settings) -> Result<Client> {
+    let connector = settings.tls.as_ref().map(tls::client_config).transpose()?.map(MakeRustlsConnect::new);
     let begin = Instant::now();
     let mut told = false;
     loop {
         let left = settings.timeout.saturating_sub(begin.elapsed());
         let attempt = left.clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT);
-        let why = match timeout(attempt, settings.database.connect(NoTls)).await {
-            Ok(Ok((client, connection))) => {
-                tokio::spawn(listen(connection));
+        let why = match timeout(attempt, open(settings, connector.clone())).await {
+            Ok(Ok(client)) => {
                 prepare(&client).await?;
                 return Ok(client);
             }
@@ -48,6 +50,25 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Client> {
     }
 }
 
+/// One attempt, by TLS where there is a `connector`.
+async fn open(
+    settings: &Settings,
+    connector: Option<MakeRustlsConnect>,
+) -> Result<Client, tokio_postgres::Error> {
+    Ok(match connector {
+        None => {
+            let (client, connection) = settings.database.connect(NoTls).await?;
+            tokio::spawn(listen(connection));
+            client
+        }
+        Some(connector) => {
+            let (client, connection) = settings.database.connect(connector).await?;
+            tokio::spawn(listen(connection));
+            client
+        }
+    })
+}
+
 /// Whether asking again is no use: the server is there and refuses us.
 fn is_final(error: &tokio_postgres::Error) -> bool {
     let retried = [
@@ -59,6 +80,7 @@ fn is_final(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(code) => !retried.contains(code),
         // Without a code it is the network's, or the configuration's: a missing password for example.
+        None if tls::refusal(error).is_some() => true,
         None => {
             let io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
             !io && !error.is_closed()
@@ -92,7 +114,11 @@ pub(crate) async fn restore(client: &Client, search_path: &str) -> Result<()> {
 }
 
 /// Drives the connection and says what the server says.
-async fn listen(mut connection: Connection<Socket, tokio_postgres::tls::NoTlsStream>) {
+async fn listen<S, T>(mut connection: Connection<S, T>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     // An error ends every request too, and is told there.
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notice(notice) = message {
@@ -117,6 +143,9 @@ fn tell(notice: &DbError) {
 
 /// An error of the server in one line: with its code, and where it has one, the line of `sql`.
 pub(crate) fn explain(error: &tokio_postgres::Error, sql: Option<&str>) -> anyhow::Error {
+    if let Some(refusal) = tls::refusal(error) {
+        return anyhow!(tls::explain(refusal));
+    }
     let Some(db) = error.as_db_error() else {
         let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
         return anyhow!("{error}{source}");

@@ -176,7 +176,8 @@ where
     S: Source + 'static,
     K: Sink,
 {
-    let Stages { raw, mut done, gauge, threads, .. } = start(course, &Config { writers: 1, ..config.clone() })?;
+    let Stages { raw, mut done, gauge, threads, .. } =
+        start(course, &Config { writers: 1, ..config.clone() })?;
     let source = spawn("source".to_owned(), move || run_source(source, &raw))?;
     let written = write::run(done.remove(0), limits, sink).await;
     source.join().map_err(|_| Panicked("source"))?;

@@ -1,8 +1,8 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
-pub(crate) mod dlq;
 pub(crate) mod config;
+pub(crate) mod dlq;
 pub(crate) mod import;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -52,11 +52,14 @@ pub(crate) async fn serve(settings: &Settings, stop: &CancellationToken) -> anyh
     tracing::info!(instance = settings.instance_id, %address, "metrics and health are served");
 
     health.set_phase("waiting for redis");
-    let Some(guard) = guard::take(&broker, &settings.instance_id, &events, stop).await? else { return Ok(()) };
+    let Some(guard) = guard::take(&broker, &settings.instance_id, &events, stop).await? else {
+        return Ok(());
+    };
     let guarded = stop.child_token();
     let guard = tokio::spawn(guard::keep(guard, Arc::clone(&events), guarded.clone()));
     servers::warn_of_durability(&broker).await;
-    let watch = tokio::spawn(servers::watch(broker.clone(), names::StreamNames::of(settings), Arc::clone(&events)));
+    let watch =
+        tokio::spawn(servers::watch(broker.clone(), names::StreamNames::of(settings), Arc::clone(&events)));
 
     health.set_phase("waiting for postgresql");
     let worked = match Servers::reach(settings, broker, &events, &guarded).await? {
@@ -142,8 +145,7 @@ async fn hold<S: Live>(
             shift.clone(),
         );
         let refresh = tokio::spawn(refresh);
-        let duty =
-            Duty { course: known.clone().map(courses::ready), fence: Some(fence), takes_everything };
+        let duty = Duty { course: known.clone().map(courses::ready), fence: Some(fence), takes_everything };
         let ended = shift::work(settings, servers, duty, events, &shift).await;
         refresh.abort();
         if ended? == Ended::TakenOver {

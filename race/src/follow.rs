@@ -60,8 +60,8 @@ impl Follower {
             return judge::judge(event, entry, &self.fences.evidence(&event.features), self.track.counts());
         }
         let mut ended = Self { track: self.track.clone(), fences: self.fences.clone() };
-        let counts = std::mem::replace(&mut ended.track, Track::new(event.track_rules))
-            .finish(&mut scratch.moved);
+        let counts =
+            std::mem::replace(&mut ended.track, Track::new(event.track_rules)).finish(&mut scratch.moved);
         ended.advance(event, scratch);
         judge::judge(event, entry, &ended.fences.evidence(&event.features), counts)
     }

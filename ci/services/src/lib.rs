@@ -3,11 +3,13 @@
 //! Every server lives in a temporary folder, listens on a free port of the loopback address only and ends with the
 //! value that started it. No shared cluster is touched.
 
+mod authority;
 mod postgres;
 mod process;
 mod timescale;
 
-pub use postgres::{Options, Postgres};
+pub use authority::{Authority, Certificate};
+pub use postgres::{Options, Postgres, Tls};
 pub use timescale::Timescale;
 
 /// Why a server could not be started, stopped or asked. Tests only print it.

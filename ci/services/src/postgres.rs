@@ -1,6 +1,8 @@
 //! A PostgreSQL server.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::process::{self, Account};
-use crate::{Error, Result};
+use crate::{Certificate, Error, Result};
 
 /// Where Debian keeps its servers, one folder a major version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -26,6 +28,19 @@ pub struct Options {
     pub fsync: bool,
     /// Further settings, as in postgresql.conf.
     pub settings: Vec<(String, String)>,
+    /// TLS, where it is offered.
+    pub tls: Option<Tls>,
+}
+
+/// How a server does TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// What the server shows.
+    pub certificate: Certificate,
+    /// Whether a connection without TLS is refused.
+    pub required: bool,
+    /// Whether clients must show a certificate of the same authority.
+    pub client_certificates: bool,
 }
 
 /// A PostgreSQL server of its own: TCP on 127.0.0.1 only, password authentication, UTF-8, locale C.
@@ -84,7 +99,32 @@ impl Postgres {
         initdb.arg(format!("--username={}", Postgres::USER));
         initdb.arg(format!("--pwfile={}", password.display())).arg("-D").arg(server.data());
         run(&mut initdb, "initdb")?;
+        if let Some(tls) = &server.options.tls {
+            server.set_up(tls)?;
+        }
         Ok(server)
+    }
+
+    fn set_up(&self, tls: &Tls) -> Result<()> {
+        for file in tls.certificate.copy_to(&self.data())? {
+            // The server refuses a key that others may read.
+            fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+            if let Some(account) = self.account {
+                account.own(&file)?;
+            }
+        }
+        let kind = if tls.required { "hostssl" } else { "host" };
+        let client = if tls.client_certificates { " clientcert=verify-ca" } else { "" };
+        let rule = format!("{kind} all all 127.0.0.1/32 scram-sha-256{client}\n");
+        fs::write(self.data().join("pg_hba.conf"), rule)?;
+        let mut settings = "ssl = on\n".to_owned();
+        if tls.client_certificates {
+            fs::copy(&tls.certificate.authority, self.data().join("root.crt"))?;
+            settings += "ssl_ca_file = 'root.crt'\n";
+        }
+        let mut file = File::options().append(true).open(self.data().join("postgresql.conf"))?;
+        file.write_all(settings.as_bytes())?;
+        Ok(())
     }
 
     /// One server for all tests of a process that overlap; it ends with the last of them. Use a database each.

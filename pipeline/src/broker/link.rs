@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::limits::{BROKER_CALL_MS, BROKER_CONNECT_MS};
-use crate::source::redis::{Endpoint, ServerError, ServerErrorKind};
+use crate::source::redis::{Endpoint, ReadError, ServerError, ServerErrorKind};
 
 use super::error::BrokerError;
 use super::socket;
@@ -150,13 +150,12 @@ impl Link {
 
     /// Connects and introduces itself, as the reader of the stream does.
     async fn open(&self) -> Result<Opened, BrokerError> {
-        let socket = socket::open(&self.endpoint).await.map_err(|error| {
-            let reason = format!("cannot connect: {error}");
-            if socket::is_distrust(&error) {
-                BrokerError::Refused { address: self.address(), reason }
-            } else {
-                self.away(&reason)
+        let socket = socket::open(&self.endpoint).await.map_err(|error| match error {
+            ReadError::Tls { message, .. } => {
+                BrokerError::Refused { address: self.address(), reason: message }
             }
+            ReadError::Io { error, .. } => self.away(&format!("cannot connect: {error}")),
+            other => self.away(&other),
         })?;
         // A login and a database of the client's own are not asked for: `introduce` sees to them. Neither is a
         // deadline: `ask` has one.

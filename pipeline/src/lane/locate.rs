@@ -34,7 +34,12 @@ impl Locate {
     }
 
     /// Takes fixes that an entry's state from storage lacked.
-    pub(super) fn resumed(&mut self, states: &mut States, entry: EntryKey, fixes: &[Position]) -> LocatedBatch {
+    pub(super) fn resumed(
+        &mut self,
+        states: &mut States,
+        entry: EntryKey,
+        fixes: &[Position],
+    ) -> LocatedBatch {
         let mut batch = LocatedBatch::default();
         for fix in fixes {
             self.advance(states, entry, fix, &mut batch);

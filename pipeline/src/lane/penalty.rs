@@ -24,9 +24,7 @@ impl Penalty {
         let due: BTreeSet<EntryKey> = states
             .slots
             .iter()
-            .filter(|(_, slot)| {
-                slot.follower.is_some() && (slot.changed || slot.unsaved >= SAVE_AFTER_FIXES)
-            })
+            .filter(|(_, slot)| slot.follower.is_some() && (slot.changed || slot.unsaved >= SAVE_AFTER_FIXES))
             .map(|(entry, _)| *entry)
             .collect();
         let mut snapshots = Vec::with_capacity(due.len());

@@ -11,9 +11,11 @@ mod passing;
 mod reader;
 mod reply;
 pub mod resp;
+mod socket;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ReadError, Remedy, ServerError, ServerErrorKind};
 pub use reader::{Delivery, ReaderConfig, Start, StreamReader};
 pub use reply::{Item, ReplyWalk};
 pub use resp::ProtocolError;
+pub(crate) use socket::Socket;

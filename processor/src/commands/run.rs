@@ -9,9 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::settings::LogSettings;
 use crate::config::{ConfigArgs, Settings};
+use crate::exit;
 use crate::run::serve;
 use crate::tell::tell;
-use crate::exit;
 
 /// Threads that talk to the servers; what computes has threads of its own.
 const TALKING_THREADS: usize = 2;
@@ -49,8 +49,7 @@ pub(crate) fn run(command: &RunCommand) -> anyhow::Result<ExitCode> {
 /// Serves until a signal, then for as long as it takes, but no longer than is allowed.
 async fn until_told(settings: &Settings) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let told = {
         let (stop, allowed) = (stop.clone(), settings.shutdown_timeout);
         async move {

@@ -8,6 +8,9 @@ use super::nearest;
 use super::problem::Problem;
 use super::resolved::{Given, Source};
 
+/// With 0, Node.js trusts everybody.
+const NODE_UNCHECKED: &str = "NODE_TLS_REJECT_UNAUTHORIZED";
+
 /// The variables of the process; in tests, any.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
@@ -39,15 +42,22 @@ impl Environment {
         (given, problems)
     }
 
-    /// Variables that are nearly, but not, one of ours.
-    pub(super) fn near_misses(&self) -> Vec<String> {
+    /// What a person should look at: variables that are nearly, but not, one of ours, and one that Node.js obeys and
+    /// this program does not.
+    pub(super) fn warnings(&self) -> Vec<String> {
         let names = self.0.keys().filter_map(|name| name.to_str());
-        names
-            .filter_map(|name| {
-                let meant = nearest::variable(name)?;
-                Some(format!("the variable {name} is not read; the nearest that is, is {meant}"))
-            })
-            .collect()
+        let near = names.filter_map(|name| {
+            let meant = nearest::variable(name)?;
+            Some(format!("the variable {name} is not read; the nearest that is, is {meant}"))
+        });
+        let unchecked = matches!(self.text(NODE_UNCHECKED), Some(Ok(text)) if text == "0");
+        let unchecked = unchecked.then(|| {
+            format!(
+                "{NODE_UNCHECKED}=0 is not obeyed: certificates are checked; name their roots in TLS_CA_FILE, \
+                 or write sslmode=no-verify into POSTGRES_URL"
+            )
+        });
+        near.chain(unchecked).collect()
     }
 }
 

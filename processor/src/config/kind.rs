@@ -58,7 +58,7 @@ impl Kind {
     /// Reads a value; an error says what is wrong or expected and never repeats the text. `variable` is the
     /// environment, which the Node driver for PostgreSQL asks where a URL is silent.
     pub(crate) fn read(self, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Value, String> {
-        let text = text.trim();
+        let (whole, text) = (text, text.trim());
         let expected = || format!("{} is expected", self.allowed());
         match self {
             Self::Name => {
@@ -91,7 +91,10 @@ impl Kind {
                 .map(|endpoint| Value::Postgres(Box::new(endpoint)))
                 .map_err(|error| error.to_string()),
             Self::HttpUrl => HttpUrl::parse(text).map(Value::Http).ok_or_else(expected),
-            Self::Secret => (!text.is_empty()).then(|| Value::Secret(Secret::new(text))).ok_or_else(expected),
+            // As it is, blanks and all: another program signs with the same.
+            Self::Secret => {
+                (!text.is_empty()).then(|| Value::Secret(Secret::new(whole))).ok_or_else(expected)
+            }
             Self::File => (!text.is_empty()).then(|| Value::Text(text.to_owned())).ok_or_else(expected),
             Self::Origins => list(text, is_origin).ok_or_else(expected),
             Self::Networks => list(text, is_network).ok_or_else(expected),

@@ -80,7 +80,7 @@ impl Resolved {
             values: vec![None; Id::ALL.len()],
             sources: vec![Source::Default; Id::ALL.len()],
             problems,
-            warnings: environment.near_misses(),
+            warnings: environment.warnings(),
         };
         let variable = |name: &str| environment.text(name).and_then(Result::ok);
         let mut wrong = vec![false; Id::ALL.len()];

@@ -17,7 +17,6 @@ use crate::tell::tell;
 
 /// All that the production path is told. `Debug` shows no secret. What each field is for stands in the table of keys.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "the command that reads all of it is being wired")]
 pub(crate) struct Settings {
     pub(crate) instance_id: String,
     pub(crate) shutdown_timeout: Duration,
@@ -38,7 +37,6 @@ pub(crate) struct Settings {
 
 /// The broker and what is read from it.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "the command that reads all of it is being wired")]
 pub(crate) struct RedisSettings {
     /// With the extra roots to trust.
     pub(crate) endpoint: Endpoint,
@@ -52,7 +50,6 @@ pub(crate) struct RedisSettings {
 
 /// When a transaction is written, and by how many connections.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "the command that reads all of it is being wired")]
 pub(crate) struct WriteSettings {
     pub(crate) batch_rows: usize,
     pub(crate) batch_age: Duration,
@@ -62,7 +59,6 @@ pub(crate) struct WriteSettings {
 
 /// Race rules.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "the command that reads all of it is being wired")]
 pub(crate) struct RaceSettings {
     /// `None`: on when their tables exist.
     pub(crate) rules: Option<bool>,
@@ -72,7 +68,6 @@ pub(crate) struct RaceSettings {
 
 /// Where to listen; port 0 takes any free one.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "the command that reads all of it is being wired")]
 pub(crate) struct Listen {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -80,7 +75,6 @@ pub(crate) struct Listen {
 
 /// What is logged, and how.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "the command that reads all of it is being wired")]
 pub(crate) struct LogSettings {
     /// off, error, warn, info, debug or trace.
     pub(crate) level: String,
@@ -120,7 +114,6 @@ impl Settings {
     ///
     /// # Errors
     /// All that is wrong, at once.
-    #[allow(dead_code, reason = "the command that calls it is being wired")]
     pub(crate) fn load(args: &ConfigArgs) -> Result<Self, ConfigErrors> {
         let mut resolved = Resolved::read(args, &Environment::of_process());
         let settings = Self::of(&mut resolved);

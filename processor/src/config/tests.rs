@@ -242,6 +242,23 @@ fn a_near_miss_in_the_environment_is_a_warning() {
 }
 
 #[test]
+fn a_secret_is_taken_as_it_is() {
+    let told = complete(&[("DIRECTUS_SECRET", " hunter2 "), ("DIRECTUS_BASE_URL", "http://directus:8055/")]);
+    let directus = settings(&ConfigArgs::default(), &told).unwrap().directus;
+    assert_eq!(directus.secret.unwrap().reveal(), " hunter2 ");
+    assert_eq!(directus.base_url.unwrap().reveal(), "http://directus:8055");
+}
+
+#[test]
+fn trusting_everybody_is_a_warning() {
+    let warnings = |value| {
+        let told = complete(&[("NODE_TLS_REJECT_UNAUTHORIZED", value)]);
+        Resolved::read(&ConfigArgs::default(), &told).warnings.len()
+    };
+    assert_eq!((warnings("0"), warnings("1"), warnings("")), (1, 0, 0));
+}
+
+#[test]
 fn roots_are_looked_into_at_the_start() {
     let told = settings(&ConfigArgs::default(), &complete(&[("TLS_CA_FILE", "/no/ca.pem")])).unwrap_err();
     assert!(told.starts_with("TLS_CA_FILE (tls.ca_file) is \"/no/ca.pem\": No such file"), "{told}");
@@ -343,7 +360,7 @@ proptest! {
             ("redis.url", "REDIS_URL", format!("rediss://{}h/1{query}", login("u"))),
             ("postgres.url", "POSTGRES_URL", format!("postgres://{}h/d{query}", login("u"))),
             ("directus.base_url", "DIRECTUS_BASE_URL", format!("http://{}h/p{query}", login("u"))),
-            ("directus.secret", "DIRECTUS_SECRET", secret.trim().to_owned()),
+            ("directus.secret", "DIRECTUS_SECRET", secret.clone()),
         ];
         prop_assume!(!secret.trim().is_empty());
         let toml: String = values.iter().map(|(name, _, value)| format!("{name} = {}\n", toml_text(value))).collect();

@@ -74,7 +74,8 @@ impl<S: Store> Sink for StoreSink<S> {
             self.tell(reject);
         }
         let snapshots = batch.parts.into_iter().flat_map(|part| part.snapshots);
-        self.evaluations.extend(snapshots.filter_map(|snapshot| Some((snapshot.entry, snapshot.evaluation?))));
+        self.evaluations
+            .extend(snapshots.filter_map(|snapshot| Some((snapshot.entry, snapshot.evaluation?))));
         let mut committed = CommittedBatch { rejects: batch.rows.rejects.len() as u64, ..Default::default() };
         if !batch.rows.positions.is_empty() {
             let begun = Instant::now();

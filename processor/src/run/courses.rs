@@ -83,7 +83,9 @@ pub(super) async fn changed<S: Live>(
                 for problem in &problems {
                     tracing::error!("{problem}");
                 }
-                tracing::error!("the course has changed and cannot be judged by; the one before stays in force");
+                tracing::error!(
+                    "the course has changed and cannot be judged by; the one before stays in force"
+                );
             }
             (Ok(_), _) => {}
             (Err(error), _) => events.peer_down(Peer::postgres, &error),

@@ -49,7 +49,11 @@ impl Events {
         let mut quiet = lock(&self.peers[peer as usize]);
         quiet.down = true;
         if let Some(before) = quiet.tells() {
-            tracing::warn!(?peer, failures_before = before, "cannot work with the server, trying again: {error}");
+            tracing::warn!(
+                ?peer,
+                failures_before = before,
+                "cannot work with the server, trying again: {error}"
+            );
         }
     }
 
@@ -91,7 +95,8 @@ impl Events {
     pub(super) fn group_made(&self, stream: &str, group: &str, vanished: bool) {
         if vanished {
             tracing::error!(
-                stream, group,
+                stream,
+                group,
                 "the stream or its group vanished; the group was made again from the oldest entry, what is stored \
                  already comes as duplicates"
             );

@@ -41,12 +41,16 @@ pub(super) async fn take(
                     return Err(error.into());
                 }
                 if left.is_none() {
-                    tracing::info!("the name is in use, or was by a process that crashed; waiting to see: {error}");
+                    tracing::info!(
+                        "the name is in use, or was by a process that crashed; waiting to see: {error}"
+                    );
                 }
                 left = Some(expires_in);
                 PATIENCE
             }
-            Err(error @ (BrokerError::Refused { .. } | BrokerError::NoGroup { .. })) => return Err(error.into()),
+            Err(error @ (BrokerError::Refused { .. } | BrokerError::NoGroup { .. })) => {
+                return Err(error.into());
+            }
             Err(error) => {
                 events.peer_down(Peer::redis, &error);
                 backoff.next()
@@ -68,7 +72,9 @@ pub(super) async fn keep(guard: Guard, events: Arc<Events>, stop: CancellationTo
         }
         match guard.beat().await {
             Ok(Beat::Held) => {}
-            Ok(Beat::Regained) => tracing::warn!("the name of this instance was free for a while, and is ours again"),
+            Ok(Beat::Regained) => {
+                tracing::warn!("the name of this instance was free for a while, and is ours again")
+            }
             Ok(Beat::Lost { holder }) => {
                 tracing::error!(holder, "another process works under the name of this instance");
                 stop.cancel();

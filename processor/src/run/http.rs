@@ -72,7 +72,9 @@ async fn answer(
     Ok(match request.uri().path() {
         "/metrics" => {
             let mut response = text(StatusCode::OK, events.metrics.text());
-            response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(METRICS_TEXT));
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(METRICS_TEXT));
             response
         }
         "/healthz" => text(StatusCode::OK, "ok\n".into()),

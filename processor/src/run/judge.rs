@@ -72,7 +72,20 @@ impl<S: Live> Judge<S> {
         let wanted = all.flat_map(|(e, event)| (0..event.entries.len()).map(move |n| (e, n))).collect();
         let standings = Standings::new(&course);
         let (books, unsent, states) = Default::default();
-        Self { store, course, fence, mailbox, news, committed, events, books, standings, wanted, unsent, states }
+        Self {
+            store,
+            course,
+            fence,
+            mailbox,
+            news,
+            committed,
+            events,
+            books,
+            standings,
+            wanted,
+            unsent,
+            states,
+        }
     }
 
     /// Judges until the writers have ended.
@@ -143,9 +156,7 @@ impl<S: Live> Judge<S> {
     ) -> Result<(), TakenOver> {
         let judged = Judged { records: records(&evaluation), state, clears_dirty };
         let entry_id = evaluation.entry_id;
-        let saved = self
-            .until_done(|| self.store.save_judged(Some(&self.fence), &judged, now()))
-            .await?;
+        let saved = self.until_done(|| self.store.save_judged(Some(&self.fence), &judged, now())).await?;
         self.events.metrics.evaluations.inc();
         // A place in the field depends on all: one whose records are refused is ranked all the same.
         self.standings.set(key, evaluation.clone());
@@ -194,7 +205,9 @@ impl<S: Live> Judge<S> {
         loop {
             match call().await {
                 Err(StoreError::Fenced { .. }) => return Err(TakenOver),
-                Err(error @ (StoreError::Away { .. } | StoreError::Retry { .. } | StoreError::Broken { .. })) => {
+                Err(
+                    error @ (StoreError::Away { .. } | StoreError::Retry { .. } | StoreError::Broken { .. }),
+                ) => {
                     self.events.peer_down(Peer::postgres, &error);
                     sleep(backoff.next()).await;
                 }

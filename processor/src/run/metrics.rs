@@ -12,8 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 /// From a quick commit to one that waits for a disk.
 const SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-const ROWS: [f64; 12] =
-    [1.0, 10.0, 50.0, 100.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5];
+const ROWS: [f64; 12] = [1.0, 10.0, 50.0, 100.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5];
 
 /// A number with a fraction.
 pub(crate) type Level = Gauge<f64, AtomicU64>;

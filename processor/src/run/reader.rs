@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use pipeline::batch::{Entries, RawBatch, Reject, StreamId};
 use pipeline::broker::{Broker, BrokerError, GroupState, Letter};
 use pipeline::in_flight::Ledger;
-use pipeline::source::redis::{
-    Delivery, Endpoint, ReadError, ReaderConfig, Remedy, Start, StreamReader,
-};
+use pipeline::source::redis::{Delivery, Endpoint, ReadError, ReaderConfig, Remedy, Start, StreamReader};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -173,15 +171,10 @@ impl StreamSource {
     }
 
     /// Hands on what was read and is not on its way already.
-    async fn hand_on(
-        &self,
-        delivery: Delivery,
-        wanted: Option<&BTreeSet<StreamId>>,
-    ) -> Result<(), End> {
+    async fn hand_on(&self, delivery: Delivery, wanted: Option<&BTreeSet<StreamId>>) -> Result<(), End> {
         let Delivery { mut batch, mut oversized, mut gone, .. } = delivery;
-        let is_new = |id: &StreamId| {
-            wanted.is_none_or(|wanted| wanted.contains(id)) && !self.ledger.holds(*id)
-        };
+        let is_new =
+            |id: &StreamId| wanted.is_none_or(|wanted| wanted.contains(id)) && !self.ledger.holds(*id);
         gone.retain(is_new);
         oversized.retain(|entry| is_new(&entry.id));
         let known = batch.entries.iter().filter(|entry| !is_new(&entry.id)).count();
@@ -196,8 +189,9 @@ impl StreamSource {
             let mut ids: Vec<StreamId> = gone.iter().copied().chain(oversized.iter().map(|e| e.id)).collect();
             ids.sort_unstable();
             let reads = vec![self.ledger.enter(ids)];
-            let letters =
-                oversized.into_iter().filter_map(|entry| Letter::from_reject(entry.too_large(batch.source.clone())));
+            let letters = oversized
+                .into_iter()
+                .filter_map(|entry| Letter::from_reject(entry.too_large(batch.source.clone())));
             self.events.metrics.decode_errors.inc_by(letters.size_hint().0 as u64);
             let done = Done { ids: gone, letters: letters.collect(), reads };
             self.acks.send_async(done).await.map_err(|_| End::Stopped)?;

@@ -149,7 +149,9 @@ pub(super) async fn watch(broker: Broker, names: StreamNames, events: Arc<Events
         for finding in watch.look(&facts) {
             match finding {
                 Finding::UnreadLost { entries } => events.lost(Loss::unread, entries),
-                Finding::StreamVanished { .. } | Finding::StreamWentBack { .. } => events.lost(Loss::stream, 1),
+                Finding::StreamVanished { .. } | Finding::StreamWentBack { .. } => {
+                    events.lost(Loss::stream, 1)
+                }
                 Finding::GroupVanished { .. } | Finding::GroupWentBack { .. } => events.lost(Loss::group, 1),
             }
             tracing::error!("{finding}");

@@ -14,15 +14,15 @@ use storage::{Fence, Live};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Servers;
 use super::acker;
 use super::events::Events;
 use super::judge::Judge;
 use super::mailbox::Mailbox;
+use super::names::StreamNames;
 use super::persist::{Persist, TakenOver};
 use super::reader::{ClaimRules, StreamSource};
 use super::sink::{LiveSink, now};
-use super::Servers;
-use super::names::StreamNames;
 use crate::config::Settings;
 
 /// Commits on their way to the acker: it joins them, so that a few are enough.
@@ -96,8 +96,7 @@ pub(super) async fn work<S: Live>(
     let gauges = tokio::spawn(watch_gauges(gauge, ledger, Arc::clone(events)));
     let judge = match duty.fence.filter(|_| judges) {
         Some(fence) => {
-            let (store, mailbox, events) =
-                (servers.judge.clone(), Arc::clone(&mailbox), Arc::clone(events));
+            let (store, mailbox, events) = (servers.judge.clone(), Arc::clone(&mailbox), Arc::clone(events));
             let judge =
                 Judge::new(store, Arc::clone(&course), fence, mailbox, news, committed.clone(), events);
             Some(tokio::spawn(judge.run()))

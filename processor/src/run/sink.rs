@@ -17,8 +17,8 @@ use super::acker::Done;
 use super::events::Events;
 use super::mailbox::{Mail, Mailbox};
 use super::metrics::{Notice, NoticeKind, WriteKind, WriteStatus};
-use super::persist::{Outcome, Persist, TakenOver};
 use super::names::StreamNames;
+use super::persist::{Outcome, Persist, TakenOver};
 
 /// Commits what one writer's lanes hand over.
 pub(super) struct LiveSink<S> {
@@ -132,13 +132,7 @@ impl<S: Live> LiveSink<S> {
         Letter { entry: Box::new(entry), error }
     }
 
-    fn count(
-        &self,
-        committed: &mut CommittedBatch,
-        outcomes: &[Outcome],
-        begun: Instant,
-        ids: &[StreamId],
-    ) {
+    fn count(&self, committed: &mut CommittedBatch, outcomes: &[Outcome], begun: Instant, ids: &[StreamId]) {
         let mut failed = 0;
         for outcome in outcomes {
             match outcome {

@@ -1,12 +1,13 @@
 //! `processor run` as operators run it: the built program between a real Redis and a real PostgreSQL.
 
 #![allow(
+    dead_code,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "a test ends at what it does not expect"
+    reason = "a test ends at what it does not expect; each part uses a part of the platform"
 )]
 
 mod fleet;

@@ -134,8 +134,10 @@ impl Platform {
 
     /// Entries given out and not acknowledged, and entries not given out.
     pub fn left(&self) -> (usize, usize) {
-        let groups: Vec<std::collections::HashMap<String, redis::Value>> = self.redis(&format!("XINFO GROUPS {STREAM}"));
-        let Some(group) = groups.iter().find(|group| group["name"] == redis::Value::BulkString(GROUP.into())) else {
+        let groups: Vec<std::collections::HashMap<String, redis::Value>> =
+            self.redis(&format!("XINFO GROUPS {STREAM}"));
+        let Some(group) = groups.iter().find(|group| group["name"] == redis::Value::BulkString(GROUP.into()))
+        else {
             return (0, self.redis(&format!("XLEN {STREAM}")));
         };
         let last: String = redis::from_redis_value(group["last-delivered-id"].clone()).unwrap();

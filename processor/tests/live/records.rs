@@ -59,7 +59,8 @@ pub fn expected(platform: &Platform, entries: &[Entry]) -> Vec<String> {
         let mut statement = database.prepare(sql).unwrap();
         let columns = statement.column_count();
         let rows = statement.query_map([], |row| {
-            let cells: Result<Vec<String>, _> = (0..columns).map(|n| row.get::<_, rusqlite::types::Value>(n).map(text)).collect();
+            let cells: Result<Vec<String>, _> =
+                (0..columns).map(|n| row.get::<_, rusqlite::types::Value>(n).map(text)).collect();
             cells.map(|cells| cells.join("|"))
         });
         lines.extend(rows.unwrap().map(Result::unwrap));

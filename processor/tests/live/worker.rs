@@ -61,7 +61,10 @@ impl Worker {
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         let text = self.get("/metrics").map_or_else(String::new, |(_, body)| body);
         let samples = text.lines().filter(|line| !line.starts_with('#'));
-        samples.filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+        samples
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+            .collect()
     }
 
     pub fn metric(&self, name: &str) -> f64 {
@@ -83,7 +86,8 @@ impl Worker {
     }
 
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(sent.success());
     }
 

@@ -24,5 +24,6 @@ mod proxy;
 mod records;
 mod schema;
 mod tables;
+mod tls;
 mod tracks;
 mod writers;

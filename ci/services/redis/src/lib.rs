@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,21 @@ pub struct Options {
     pub password: Option<String>,
     /// More arguments, such as `["--maxmemory", "10mb"]`.
     pub arguments: Vec<String>,
+    /// TLS on a second port.
+    pub tls: Option<Tls>,
+}
+
+/// What a server shows to clients that connect by TLS: PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Its certificate.
+    pub certificate: PathBuf,
+    /// The certificate's key.
+    pub key: PathBuf,
+    /// The authority whose certificates it trusts.
+    pub authority: PathBuf,
+    /// Whether clients must show one.
+    pub client_certificates: bool,
 }
 
 /// A server that is stopped, and its folder removed, when this is dropped.
@@ -30,6 +46,7 @@ pub struct Server {
     options: Options,
     folder: TempDir,
     port: u16,
+    tls_port: u16,
     child: Option<Child>,
 }
 
@@ -40,10 +57,11 @@ impl Server {
     /// `redis-server` is not installed, or does not come up.
     pub fn start(options: Options) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("test-redis-").tempdir()?;
-        let mut server = Self { options, folder, port: 0, child: None };
+        let mut server = Self { options, folder, port: 0, tls_port: 0, child: None };
         let mut last = io::Error::other("no port was tried");
         for _ in 0..PORTS {
-            server.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            server.port = free_port()?;
+            server.tls_port = free_port()?;
             match server.launch() {
                 Ok(()) => return Ok(server),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
@@ -63,6 +81,11 @@ impl Server {
         let login =
             self.options.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
         format!("redis://{login}127.0.0.1:{}", self.port)
+    }
+
+    /// The port for TLS, where that was asked for; it stays the same over restarts.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     /// Ends the server at once, as a crash does.
@@ -112,6 +135,11 @@ impl Server {
         if let Some(password) = &self.options.password {
             command.args(["--requirepass", password]);
         }
+        if let Some(tls) = &self.options.tls {
+            command.args(["--tls-port", &self.tls_port.to_string(), "--tls-cert-file"]).arg(&tls.certificate);
+            command.arg("--tls-key-file").arg(&tls.key).arg("--tls-ca-cert-file").arg(&tls.authority);
+            command.args(["--tls-auth-clients", if tls.client_certificates { "yes" } else { "no" }]);
+        }
         command.args(&self.options.arguments);
         let null = Stdio::null;
         self.child = Some(command.stdin(null()).stdout(null()).stderr(null()).spawn()?);
@@ -151,6 +179,10 @@ impl Server {
         };
         ping().is_ok_and(|answer| &answer == b"+PONG\r\n")
     }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 impl Drop for Server {

@@ -3,8 +3,6 @@
 use std::time::Duration;
 use std::{fmt, io};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::limits::{BROKER_CONNECT_MS, MAX_REPLY_LINE_BYTES, SOCKET_READ_BYTES};
@@ -12,9 +10,10 @@ use crate::limits::{BROKER_CONNECT_MS, MAX_REPLY_LINE_BYTES, SOCKET_READ_BYTES};
 use super::endpoint::Endpoint;
 use super::error::{ReadError, ServerError, ServerErrorKind};
 use super::resp::{ProtocolError, Scan, Token, walk};
+use super::socket::{Socket, late_refusal};
 
 pub(super) struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     address: String,
     /// What is still to be sent.
     out: Vec<u8>,
@@ -34,14 +33,8 @@ impl Connection {
     /// Connects, logs in, selects the database and sets the connection's name.
     pub(super) async fn open(endpoint: &Endpoint, name: &str) -> Result<Self, ReadError> {
         let address = endpoint.address();
-        if endpoint.tls {
-            return Err(ReadError::Tls { address });
-        }
         let opened = timeout(Duration::from_millis(BROKER_CONNECT_MS), async {
-            let failed =
-                |error| ReadError::Io { doing: "cannot connect to", address: address.clone(), error };
-            let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(failed)?;
-            socket.set_nodelay(true).map_err(failed)?;
+            let socket = Socket::open(endpoint).await?;
             let (out, buffer) = (Vec::new(), Vec::with_capacity(SOCKET_READ_BYTES));
             let mut connection = Self { socket, address: address.clone(), out, buffer, used: 0 };
             connection.introduce(endpoint, name).await?;
@@ -123,9 +116,10 @@ impl Connection {
                 Err(ReadError::Closed { address: self.address(), within_reply })
             }
             Ok(_) => Ok(()),
-            Err(error) => {
-                Err(ReadError::Io { doing: "lost the connection to", address: self.address(), error })
-            }
+            Err(error) => Err(match late_refusal(&error) {
+                Some(message) => ReadError::Tls { address: self.address(), message },
+                None => ReadError::Io { doing: "lost the connection to", address: self.address(), error },
+            }),
         }
     }
 
@@ -137,6 +131,8 @@ impl Connection {
             }
             self.out.drain(..written);
         }
+        // Again at every call: one that was dropped may have written and not flushed.
+        self.socket.flush().await?;
         // What is wanted may be far more than is kept, or a lie.
         let room = wanted.clamp(SOCKET_READ_BYTES / 4, SOCKET_READ_BYTES);
         if self.used > 0 && self.buffer.capacity() - self.buffer.len() < room {
@@ -144,7 +140,7 @@ impl Connection {
             self.used = 0;
         }
         self.buffer.reserve(room);
-        self.socket.read_buf(&mut self.buffer).await
+        self.socket.read_into(&mut self.buffer).await
     }
 
     /// The reply to a command that is answered with a status.

@@ -137,11 +137,13 @@ pub enum ReadError {
         /// What it said.
         error: ServerError,
     },
-    /// TLS was asked for.
-    #[error("{address}: TLS to the broker is not supported: use redis://")]
+    /// TLS was asked for and cannot be: a certificate is refused, theirs or ours, or a file of ours is wrong.
+    #[error("{address}: {message}")]
     Tls {
         /// Host and port.
         address: String,
+        /// Why.
+        message: String,
     },
 }
 

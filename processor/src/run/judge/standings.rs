@@ -35,7 +35,8 @@ impl Standings {
     pub(super) fn changed(&mut self, course: &Course) -> Vec<StageResult> {
         let mut changed = Vec::new();
         for event in std::mem::take(&mut self.changed) {
-            let Some(evaluations) = self.evaluations[event].iter().cloned().collect::<Option<Vec<_>>>() else {
+            let Some(evaluations) = self.evaluations[event].iter().cloned().collect::<Option<Vec<_>>>()
+            else {
                 self.changed.insert(event);
                 continue;
             };

@@ -141,7 +141,9 @@ impl<S: Live> Judge<S> {
             entry: key,
             included,
             follower,
-            dirty_revision: saved.filter(|saved| saved.dirty_from.is_some()).map(|saved| saved.dirty_revision),
+            dirty_revision: saved
+                .filter(|saved| saved.dirty_from.is_some())
+                .map(|saved| saved.dirty_revision),
             anew,
             unsaved: 0,
             seen: Vec::new(),
