@@ -22,7 +22,7 @@ use std::time::Duration;
 use redis::Pipeline;
 
 use crate::batch::StreamId;
-use crate::limits::{ACK_COMMAND_IDS, ACK_PIPELINE_COMMANDS};
+use crate::limits::{ACK_COMMAND_IDS, ACK_PIPELINE_COMMANDS, DLQ_MAX_ENTRIES};
 use crate::source::redis::Endpoint;
 
 use self::link::Link;
@@ -42,6 +42,8 @@ pub use self::watch::{Finding, Watch};
 #[derive(Debug, Clone)]
 pub struct Broker {
     link: Arc<Link>,
+    /// Letters that the stream of dead letters holds, about.
+    max_letters: u64,
 }
 
 /// Whether [`Broker::ensure_group`] found the group.
@@ -68,7 +70,13 @@ pub struct Claimed {
 impl Broker {
     /// A broker; nothing is sent yet. Its connection will bear the name.
     pub fn new(endpoint: Endpoint, name: &str) -> Self {
-        Self { link: Arc::new(Link::new(endpoint, name)) }
+        Self { link: Arc::new(Link::new(endpoint, name)), max_letters: DLQ_MAX_ENTRIES }
+    }
+
+    /// The same, with room for so many dead letters.
+    #[must_use]
+    pub fn keeping_letters(self, max_letters: u64) -> Self {
+        Self { max_letters, ..self }
     }
 
     /// Host and port, for messages.

@@ -55,7 +55,7 @@ pub const ACK_PIPELINE_COMMANDS: usize = 64;
 
 /// Dead letters that a stream of them keeps, the newest: enough to study any fault, few enough for the broker's
 /// memory even when each has the length of the longest entry that is read.
-pub const DLQ_MAX_ENTRIES: usize = 10_000;
+pub const DLQ_MAX_ENTRIES: u64 = 10_000;
 
 /// Dead letters written in one transaction at most, and bytes of them after which it is closed.
 pub const DLQ_TRANSACTION_LETTERS: usize = 100;

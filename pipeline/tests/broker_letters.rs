@@ -150,13 +150,13 @@ async fn an_entry_stays_pending_when_its_letter_cannot_be_written() {
 
 #[tokio::test]
 async fn old_letters_make_room() {
-    let entries = DLQ_MAX_ENTRIES as u64 + 1_000;
+    let entries = DLQ_MAX_ENTRIES + 1_000;
     let mut bench = bench(entries).await;
     let letters: Vec<Letter> = (1..=entries).map(|n| letter(id(n), &[])).collect();
     assert_eq!(bench.broker().dead_letter(STREAM, GROUP, &letters).await, Ok(entries));
     let kept: u64 = bench.run(&format!("XLEN {DLQ}"));
     // Whole nodes of a hundred entries go.
-    assert!((DLQ_MAX_ENTRIES as u64..DLQ_MAX_ENTRIES as u64 + 200).contains(&kept), "{kept}");
+    assert!((DLQ_MAX_ENTRIES..DLQ_MAX_ENTRIES + 200).contains(&kept), "{kept}");
     let last = bench.entries(DLQ).pop().unwrap();
     assert_eq!(value(&last.1, "source_id"), format!("{entries}-0").as_bytes());
 }

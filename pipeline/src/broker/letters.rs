@@ -13,7 +13,7 @@ use super::error::BrokerError;
 use super::link::{Answer, answer};
 use super::{Broker, reply};
 use crate::batch::{RefusedEntry, Reject};
-use crate::limits::{DLQ_ERROR_BYTES, DLQ_MAX_ENTRIES, DLQ_TRANSACTION_BYTES, DLQ_TRANSACTION_LETTERS};
+use crate::limits::{DLQ_ERROR_BYTES, DLQ_TRANSACTION_BYTES, DLQ_TRANSACTION_LETTERS};
 
 pub(super) const SOURCE_ID: &[u8] = b"source_id";
 pub(super) const ERROR: &[u8] = b"error";
@@ -51,9 +51,9 @@ impl Letter {
     }
 
     /// `XADD` of the letter; `attempts` is how often the entry was delivered.
-    fn add(&self, key: &str, attempts: u64) -> Cmd {
+    fn add(&self, key: &str, attempts: u64, max_letters: u64) -> Cmd {
         let mut command = redis::cmd("XADD");
-        command.arg(key).arg("MAXLEN").arg("~").arg(DLQ_MAX_ENTRIES).arg("*");
+        command.arg(key).arg("MAXLEN").arg("~").arg(max_letters).arg("*");
         command.arg(SOURCE_ID).arg(self.entry.id.to_string());
         command.arg(ERROR).arg(&self.error[..self.error.floor_char_boundary(DLQ_ERROR_BYTES)]);
         command.arg(ATTEMPTS).arg(attempts);
@@ -87,7 +87,8 @@ pub(super) fn name_in_entry(name: &[u8]) -> Option<&[u8]> {
 
 impl Broker {
     /// Writes entries to the stream of dead letters and acknowledges them, both or neither; tells how many were
-    /// written. The oldest letters beyond some [`DLQ_MAX_ENTRIES`] make room.
+    /// written. The oldest letters beyond those there is room for go, see
+    /// [`Broker::keeping_letters`].
     ///
     /// An entry that is not pending was dealt with before: it is not written, so the same letters may be given again
     /// when the answer was lost.
@@ -131,7 +132,7 @@ impl Broker {
             let Some(attempts) = attempts(pending).ok_or_else(|| self.link.puzzled("XPENDING"))? else {
                 continue;
             };
-            commands.push(letter.add(&key, attempts));
+            commands.push(letter.add(&key, attempts, self.max_letters));
             let mut ack = redis::cmd("XACK");
             ack.arg(stream).arg(group).arg(letter.entry.id.to_string());
             commands.push(ack);

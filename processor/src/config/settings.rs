@@ -31,7 +31,9 @@ pub(crate) struct Settings {
     pub(crate) race: RaceSettings,
     pub(crate) metrics: Listen,
     pub(crate) log: LogSettings,
+    #[allow(dead_code, reason = "read by the live channel that comes later")]
     pub(crate) live: LiveSettings,
+    #[allow(dead_code, reason = "read by the live channel that comes later")]
     pub(crate) directus: DirectusSettings,
 }
 

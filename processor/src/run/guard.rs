@@ -73,7 +73,7 @@ pub(super) async fn keep(guard: Guard, events: Arc<Events>, stop: CancellationTo
         match guard.beat().await {
             Ok(Beat::Held) => {}
             Ok(Beat::Regained) => {
-                tracing::warn!("the name of this instance was free for a while, and is ours again")
+                tracing::warn!("the name of this instance was free for a while, and is ours again");
             }
             Ok(Beat::Lost { holder }) => {
                 tracing::error!(holder, "another process works under the name of this instance");

@@ -26,7 +26,8 @@ pub(super) struct Servers<S> {
 }
 
 pub(super) fn broker(settings: &Settings) -> Broker {
-    Broker::new(settings.redis.endpoint.clone(), &settings.instance_id)
+    let broker = Broker::new(settings.redis.endpoint.clone(), &settings.instance_id);
+    broker.keeping_letters(settings.redis.dlq_max_entries)
 }
 
 impl Servers<PostgresStore> {
@@ -150,7 +151,7 @@ pub(super) async fn watch(broker: Broker, names: StreamNames, events: Arc<Events
             match finding {
                 Finding::UnreadLost { entries } => events.lost(Loss::unread, entries),
                 Finding::StreamVanished { .. } | Finding::StreamWentBack { .. } => {
-                    events.lost(Loss::stream, 1)
+                    events.lost(Loss::stream, 1);
                 }
                 Finding::GroupVanished { .. } | Finding::GroupWentBack { .. } => events.lost(Loss::group, 1),
             }
