@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use race::course::feature::FeatureId;
 use race::fence::touch::Movement;
@@ -203,6 +204,8 @@ pub struct Rows {
     pub held: Option<InFlight>,
     /// The reads they came from, which are in flight until the rows are dropped.
     pub reads: Vec<Arc<Read>>,
+    /// What decoding them took; with what else was in their batch.
+    pub decoded_in: Duration,
 }
 
 impl Rows {
@@ -223,6 +226,7 @@ impl Rows {
             (Some(_), None) => {}
         }
         self.reads.extend(other.reads);
+        self.decoded_in += other.decoded_in;
     }
 }
 
@@ -294,6 +298,8 @@ pub struct LanePart {
     pub wanted: Vec<EntryKey>,
     /// What was counted since the batch before.
     pub counts: LaneCounts,
+    /// What the lane took over it.
+    pub took: Duration,
 }
 
 /// What a lane counted.

@@ -15,7 +15,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel;
 use race::course::Course;
@@ -215,7 +215,9 @@ fn run_decode(
         match next {
             Ok(mut raw) => {
                 read = raw.read.take();
+                let begun = Instant::now();
                 let decoded = decoder.decode(raw);
+                split[0].decoded_in = begun.elapsed();
                 let mut ids = decoded.ids.into_iter();
                 for position in decoded.positions {
                     let rows = &mut split[lane_of(course, &position.device_id, lanes.len())];
@@ -227,7 +229,7 @@ fn run_decode(
             Err(reject) => split[0].rejects.push(reject),
         }
         for (lane, mut rows) in lanes.iter().zip(split) {
-            if rows.is_empty() {
+            if rows.is_empty() && rows.decoded_in.is_zero() {
                 continue;
             }
             rows.held = Some(gauge.hold(rows.positions.iter().map(|p| p.size_bytes()).sum()));
@@ -259,7 +261,12 @@ fn run_lane(
     loop {
         let batch = crossbeam::select! {
             recv(rows) -> next => match next {
-                Ok(rows) => Some(lane.run(rows)),
+                Ok(rows) => {
+                    let begun = Instant::now();
+                    let mut batch = lane.run(rows);
+                    batch.parts.iter_mut().for_each(|part| part.took = begun.elapsed());
+                    Some(batch)
+                }
                 Err(_) => break,
             },
             recv(news.as_ref().unwrap_or(&nobody)) -> next => {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
@@ -13,6 +13,12 @@ use prometheus_client::registry::{Registry, Unit};
 const SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const ROWS: [f64; 12] = [1.0, 10.0, 50.0, 100.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 2.5e4, 5e4, 1e5];
+
+type StageDurations = Family<StageKind, Histogram, fn() -> Histogram>;
+
+fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
 
 /// A number with a fraction.
 pub(crate) type Level = Gauge<f64, AtomicU64>;
@@ -27,6 +33,15 @@ macro_rules! labels {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(crate) enum $value { $($variant),* }
 
+        impl $name {
+            /// Every value there is, so that a sample is there before the first of its kind.
+            pub(crate) fn preset<M, C: MetricConstructor<M>>(family: &Family<Self, M, C>) {
+                for $field in [$($value::$variant),*] {
+                    drop(family.get_or_create(&Self { $field }));
+                }
+            }
+        }
+
         impl EncodeLabelValue for $value {
             fn encode(
                 &self,
@@ -40,7 +55,7 @@ macro_rules! labels {
 
 #[allow(non_camel_case_types, reason = "a variant is named as its label value reads")]
 mod kinds {
-    use super::{EncodeLabelSet, EncodeLabelValue};
+    use super::{EncodeLabelSet, EncodeLabelValue, Family, MetricConstructor};
 
     labels! {
         /// How a read of the stream ended.
@@ -53,13 +68,15 @@ mod kinds {
         PeerKind { peer: Peer { redis, postgres } }
         /// What a judge changed.
         ChangeKind { change: Change { inserted, revised, retracted } }
+        /// A stage of the pipeline.
+        StageKind { stage: Stage { decode, lane, commit } }
         /// What a lane noticed of a position.
         NoticeKind { kind: Notice { unknown_device, not_timing, late, repeated } }
     }
 }
 pub(crate) use self::kinds::{
-    Change, ChangeKind, Loss, LossKind, Notice, NoticeKind, Peer, PeerKind, ReadKind, ReadResult, WriteKind,
-    WriteStatus,
+    Change, ChangeKind, Loss, LossKind, Notice, NoticeKind, Peer, PeerKind, ReadKind, ReadResult, Stage,
+    StageKind, WriteKind, WriteStatus,
 };
 
 macro_rules! metrics {
@@ -72,7 +89,7 @@ macro_rules! metrics {
         }
 
         impl Metrics {
-            pub(crate) fn new() -> Self {
+            fn unlabelled() -> Self {
                 let mut registry = Registry::default();
                 $(
                     let $name: $kind = $make;
@@ -84,10 +101,6 @@ macro_rules! metrics {
                 Self { registry, $($name),* }
             }
         }
-
-        /// Name, as it is scraped, and meaning, for the documentation.
-        #[cfg(test)]
-        pub(crate) const NAMES: &[(&str, &str)] = &[$(($metric, $help)),*];
     };
 }
 
@@ -116,7 +129,9 @@ metrics! {
         "Rows in a committed batch";
     write_retries: Counter = Counter::default(), "processor_position_write_retries", NONE,
         "Commits that failed and were tried again";
-    stage_duration: Histogram = Histogram::new(SECONDS), "processor_entry_to_commit", Some(Unit::Seconds),
+    stages: StageDurations = Family::new_with_constructor(seconds), "processor_stage_duration", Some(Unit::Seconds),
+        "Time that a stage took over a batch";
+    entry_to_commit: Histogram = Histogram::new(SECONDS), "processor_entry_to_commit", Some(Unit::Seconds),
         "Time from a batch's first entry being added to the stream to its commit";
     acks: Counter = Counter::default(), "processor_acks", NONE,
         "Entries acknowledged";
@@ -149,6 +164,19 @@ metrics! {
 }
 
 impl Metrics {
+    /// With a sample for every value of every label: a rate needs the zero before the first.
+    pub(crate) fn new() -> Self {
+        let metrics = Self::unlabelled();
+        ReadKind::preset(&metrics.reads);
+        WriteKind::preset(&metrics.writes);
+        LossKind::preset(&metrics.lost);
+        PeerKind::preset(&metrics.up);
+        ChangeKind::preset(&metrics.changes);
+        NoticeKind::preset(&metrics.notices);
+        StageKind::preset(&metrics.stages);
+        metrics
+    }
+
     /// All of them, as text for a scrape.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
@@ -183,6 +211,21 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
-        assert!(NAMES.iter().all(|(name, help)| name.starts_with("processor_") && !help.is_empty()));
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_nothing_else_is() {
+        let text = include_str!("../../../docs/METRICS.md");
+        let documented = text.lines().filter_map(|line| line.strip_prefix("| `processor_"));
+        let documented = documented.filter_map(|line| line.split(['`', '{']).next());
+        let scraped = Metrics::new().text();
+        let told =
+            scraped.lines().filter_map(|line| line.strip_prefix("# TYPE processor_")?.split(' ').next());
+        let base = |name: &str| name.strip_suffix("_total").unwrap_or(name).to_owned();
+        let mut documented: Vec<String> = documented.map(base).collect();
+        let mut told: Vec<String> = told.map(str::to_owned).collect();
+        documented.sort();
+        told.sort();
+        assert_eq!(documented, told);
     }
 }

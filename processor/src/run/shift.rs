@@ -76,7 +76,8 @@ pub(super) async fn work<S: Live>(
     let stop = stop.child_token();
     let mailbox = Arc::new(Mailbox::default());
     let (acks, acks_in) = flume::bounded(DONE_COMMITS);
-    let acker = tokio::spawn(acker::run(acks_in, servers.broker.clone(), names.clone(), Arc::clone(events)));
+    let acker = acker::run(acks_in, servers.broker.clone(), names.clone(), Arc::clone(events));
+    let acker = tokio::spawn(ending(acker, stop.clone()));
     let source = StreamSource {
         endpoint: settings.redis.endpoint.clone(),
         names: names.clone(),
@@ -99,7 +100,7 @@ pub(super) async fn work<S: Live>(
             let (store, mailbox, events) = (servers.judge.clone(), Arc::clone(&mailbox), Arc::clone(events));
             let judge =
                 Judge::new(store, Arc::clone(&course), fence, mailbox, news, committed.clone(), events);
-            Some(tokio::spawn(judge.run()))
+            Some(tokio::spawn(ending(judge.run(), stop.clone())))
         }
         None => None,
     };
@@ -146,6 +147,12 @@ pub(super) async fn work<S: Live>(
     gauges.abort();
     join(threads).await?;
     Ok(ended)
+}
+
+/// Runs a part without which the others must not go on: when it ends, in whatever way, the shift does.
+async fn ending<T>(part: impl Future<Output = T>, stop: CancellationToken) -> T {
+    let _stops = stop.drop_guard();
+    part.await
 }
 
 /// Waits for the threads without holding up the runtime.

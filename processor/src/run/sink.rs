@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pipeline::batch::{CommittedBatch, EntryKey, EvaluatedBatch, RefusedEntry, Role, StreamId};
 use pipeline::broker::{Broker, Letter};
@@ -16,7 +16,7 @@ use storage::{Fence, Live, PositionWrite, RowOutcome, Touch};
 use super::acker::Done;
 use super::events::Events;
 use super::mailbox::{Mail, Mailbox};
-use super::metrics::{Notice, NoticeKind, WriteKind, WriteStatus};
+use super::metrics::{Notice, NoticeKind, Stage, StageKind, WriteKind, WriteStatus};
 use super::names::StreamNames;
 use super::persist::{Outcome, Persist, TakenOver};
 
@@ -59,6 +59,7 @@ impl<S: Live> Sink for LiveSink<S> {
                 }
             }
         }
+        observe(&self.events, Stage::decode, rows.decoded_in);
         self.events.metrics.decode_errors.inc_by(committed.rejects);
         done.letters.extend(rows.rejects.into_iter().filter_map(Letter::from_reject));
         // The rows' memory is free; their entries stay in flight until the broker knows.
@@ -152,12 +153,13 @@ impl<S: Live> LiveSink<S> {
         }
         metrics.conflicts.inc_by(committed.conflicts);
         metrics.write_duration.observe(begun.elapsed().as_secs_f64());
+        observe(&self.events, Stage::commit, begun.elapsed());
         #[allow(clippy::cast_precision_loss, reason = "a number to look at")]
         metrics.write_rows.observe(outcomes.len() as f64);
         if let Some(first) = ids.first() {
             #[allow(clippy::cast_precision_loss, reason = "a time to look at")]
             let age = (now().micros() - first.time().micros()).max(0) as f64 / 1e6;
-            metrics.stage_duration.observe(age);
+            metrics.entry_to_commit.observe(age);
         }
     }
 
@@ -165,6 +167,7 @@ impl<S: Live> LiveSink<S> {
         let metrics = &self.events.metrics;
         for part in &parts {
             let counts = part.counts;
+            observe(&self.events, Stage::lane, part.took);
             for (kind, count) in [
                 (Notice::unknown_device, counts.unknown),
                 (Notice::not_timing, counts.not_timing),
@@ -178,6 +181,13 @@ impl<S: Live> LiveSink<S> {
             metrics.evictions.inc_by(counts.evicted);
         }
         self.mailbox.put(Mail { parts, stale });
+    }
+}
+
+/// Notes what a stage took over a batch; one that had nothing to do is not noted.
+fn observe(events: &Events, stage: Stage, took: Duration) {
+    if !took.is_zero() {
+        events.metrics.stages.get_or_create(&StageKind { stage }).observe(took.as_secs_f64());
     }
 }
 
