@@ -54,7 +54,7 @@ struct Book {
     /// The number of the last state that was handed to its lane.
     generation: u32,
     /// What is saved, if this judge saved it.
-    saved: Option<EntryEvaluation>,
+    saved: Option<EntryRecords>,
 }
 
 impl<S: Live> Judge<S> {
@@ -138,34 +138,38 @@ impl<S: Live> Judge<S> {
             evaluated_to: Some(state.evaluated_to),
             bytes: state.bytes,
         });
-        let unchanged = snapshot.evaluation.as_ref().is_none_or(|new| book.saved.as_ref() == Some(new));
+        let found = snapshot.evaluation.map(|evaluation| {
+            let found = records(&evaluation);
+            // A place in the field depends on more than what is recorded of an entry.
+            self.standings.set(entry, evaluation);
+            found
+        });
+        // Most fixes inside of something change nothing that is recorded: they cost no transaction.
+        let unchanged = found.is_none() || found == book.saved;
         if unchanged && state.is_none() {
             return Ok(());
         }
-        let Some(evaluation) = snapshot.evaluation.or_else(|| book.saved.clone()) else { return Ok(()) };
-        self.save(entry, evaluation, state, None).await
+        let Some(records) = found.or_else(|| book.saved.clone()) else { return Ok(()) };
+        self.save(entry, records, state, None).await
     }
 
-    /// Saves what is true of an entry, and keeps it for the ranking.
+    /// Saves what is true of an entry.
     async fn save(
         &mut self,
         key: EntryKey,
-        evaluation: EntryEvaluation,
+        records: EntryRecords,
         state: Option<NewState>,
         clears_dirty: Option<i64>,
     ) -> Result<(), TakenOver> {
-        let judged = Judged { records: records(&evaluation), state, clears_dirty };
-        let entry_id = evaluation.entry_id;
+        let judged = Judged { records, state, clears_dirty };
         let saved = self.until_done(|| self.store.save_judged(Some(&self.fence), &judged, now())).await?;
         self.events.metrics.evaluations.inc();
-        // A place in the field depends on all: one whose records are refused is ranked all the same.
-        self.standings.set(key, evaluation.clone());
         match saved {
             Ok(changes) => {
                 self.count(changes);
-                self.books.entry(key).or_default().saved = Some(evaluation);
+                self.books.entry(key).or_default().saved = Some(judged.records);
             }
-            Err(error) => self.events.race_error(entry_id, &error),
+            Err(error) => self.events.race_error(judged.records.entry_id, &error),
         }
         Ok(())
     }
@@ -267,6 +271,7 @@ impl<S: Live> Judge<S> {
     }
 }
 
+/// What is recorded of an entry.
 fn records(evaluation: &EntryEvaluation) -> EntryRecords {
     EntryRecords {
         entry_id: evaluation.entry_id,

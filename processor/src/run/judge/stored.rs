@@ -12,7 +12,7 @@ use pipeline::lane::{FromStorage, News};
 use pipeline::limits::SAVE_EVICTED_AFTER_FIXES;
 
 use super::super::persist::TakenOver;
-use super::{Judge, READ_ENTRIES};
+use super::{Judge, READ_ENTRIES, records};
 
 /// Positions of each track read at once: what 64 entries hold in memory is bounded by it.
 const PAGE_ROWS: usize = 2_000;
@@ -73,7 +73,10 @@ impl<S: Live> Judge<S> {
             unsaved = 0;
             NewState { version: SAVED_VERSION, evaluated_to: reading.follower.track.latest(), bytes }
         });
-        self.save(key, evaluation, state, reading.dirty_revision).await?;
+        let found = records(&evaluation);
+        // One whose records are refused is ranked all the same: a place in the field depends on all.
+        self.standings.set(key, evaluation);
+        self.save(key, found, state, reading.dirty_revision).await?;
         let book = self.books.entry(key).or_default();
         book.generation += 1;
         let generation = book.generation;
