@@ -12,6 +12,7 @@ mod guard;
 mod letters;
 mod link;
 mod mailbox;
+mod publish;
 mod reply;
 mod socket;
 mod watch;

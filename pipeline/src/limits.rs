@@ -128,5 +128,9 @@ pub const SAVE_EVICTED_AFTER_FIXES: u32 = 60;
 /// Devices without an entry that a replay names; the rest is counted.
 pub const UNKNOWN_DEVICES_NAMED: usize = 1_024;
 
+/// Entries kept in a stream that is written for live channels: a client that was away for longer asks for everything
+/// anew.
+pub const PUBLISHED_MAX_ENTRIES: u64 = 100_000;
+
 /// Bytes of rows after which a transaction is written even with few rows: attributes may be large.
 pub const WRITE_BYTES: usize = 64 << 20;

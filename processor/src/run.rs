@@ -21,6 +21,7 @@ mod metrics;
 mod names;
 mod persist;
 mod reader;
+mod relay;
 mod servers;
 mod shift;
 mod sink;
@@ -106,7 +107,14 @@ async fn work<S: Live>(
         let tenure = stop.child_token();
         let keeper = lease::keep(servers.judge.clone(), fence, ttl, Arc::clone(events), tenure.clone());
         let keeper = tokio::spawn(keeper);
+        let relays = CancellationToken::new();
+        let relay =
+            relay::run(servers.judge.clone(), servers.broker.clone(), Arc::clone(events), relays.clone());
+        let relay = tokio::spawn(relay);
         let worked = hold(settings, servers, fence, events, &tenure).await;
+        // What the last shift found is told too.
+        relays.cancel();
+        relay.await?;
         keeper.abort();
         events.metrics.is_judge.set(0);
         if let Err(error) = servers.judge.release_lease(&fence).await {

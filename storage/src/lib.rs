@@ -19,7 +19,7 @@ use race::time::Timestamp;
 use uuid::Uuid;
 
 pub use self::live::{
-    Claim, Fence, Judged, Live, Missing, NewState, PositionWrite, SavedState, Touch, TrackSpan,
+    Claim, Fence, Judged, Live, Missing, NewState, OutboxRow, PositionWrite, SavedState, Touch, TrackSpan,
 };
 
 /// What became of one row that was offered.

@@ -107,6 +107,21 @@ pub struct TrackSpan {
     pub to: Option<Timestamp>,
 }
 
+/// A change of a race record that is committed and was not told yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its number: higher ones were noted later, not always committed later.
+    pub id: i64,
+    /// `crossing`, `penalty` or `result`.
+    pub kind: String,
+    /// The event, if the database knows the entry's.
+    pub event_id: Option<Uuid>,
+    /// The entry.
+    pub entry_id: Option<Uuid>,
+    /// The record as JSON, with `change` (`inserted`, `revised`, `retracted`) and its revision.
+    pub payload: String,
+}
+
 /// What a database lacks for race rules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Missing {
@@ -169,6 +184,15 @@ pub trait Live: Records {
         fence: Option<&Fence>,
         results: &[StageResult],
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// Changes that were not told yet, up to so many, the oldest first.
+    fn waiting_changes(
+        &self,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<OutboxRow>, StoreError>> + Send;
+
+    /// Notes that changes were told; by [`OutboxRow::id`].
+    fn mark_relayed(&self, ids: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Of each span, up to `limit_each` positions that are not faulty, ordered by `ts`; in one query.
     fn read_tracks(

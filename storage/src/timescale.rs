@@ -18,6 +18,7 @@ mod ledger;
 mod live;
 mod lookup;
 mod offer;
+mod outbox;
 mod path;
 mod read;
 mod recent;

@@ -155,6 +155,8 @@ metrics! {
         "Entries judged from what is stored";
     changes: Family<ChangeKind, Counter> = Family::default(), "processor_race_changes", NONE,
         "Race records changed, by kind";
+    relayed: Counter = Counter::default(), "processor_race_relayed", NONE,
+        "Changes of race records told to the live channels";
     race_errors: Counter = Counter::default(), "processor_race_errors", NONE,
         "Entries whose records could not be saved";
     is_judge: Gauge = Gauge::default(), "processor_lease_held", NONE,

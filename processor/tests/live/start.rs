@@ -27,6 +27,23 @@ fn positions_and_race_records_are_those_of_a_replay() {
     assert!(worker.terminate().success(), "{}", worker.log());
     assert!(worker.log().contains("nothing was left behind"), "{}", worker.log());
     assert_eq!(records(&platform), expected);
+
+    // Every change was told once, the last one of each record being what is true.
+    let noted = platform.count("processor_outbox");
+    assert!(noted >= expected.len());
+    assert_eq!(platform.count("processor_outbox WHERE relayed_at IS NULL"), 0);
+    let told: Vec<(String, std::collections::HashMap<String, String>)> =
+        platform.redis("XRANGE race:changes - +");
+    let ids: std::collections::BTreeSet<&str> =
+        told.iter().map(|(_, change)| change["outbox_id"].as_str()).collect();
+    assert_eq!((told.len(), ids.len()), (noted, noted));
+    let finished = told.iter().filter(|(_, change)| change["kind"] == "result").map(|(_, change)| {
+        let payload: serde_json::Value = serde_json::from_str(&change["payload"]).unwrap();
+        (change["entry_id"].clone(), payload["status"] == "finished")
+    });
+    let last: std::collections::BTreeMap<String, bool> = finished.collect();
+    assert_eq!(last.len(), 20);
+    assert!(last.values().all(|finished| *finished), "{last:?}");
 }
 
 #[test]

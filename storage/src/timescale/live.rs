@@ -8,9 +8,9 @@ use race::record::StageResult;
 use race::time::Timestamp;
 use uuid::Uuid;
 
-use super::{PostgresStore, course, records};
+use super::{PostgresStore, course, outbox, records};
 use crate::{
-    Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, PositionWrite, Records,
+    Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, OutboxRow, PositionWrite, Records,
     SavedState, StoreError, TrackSpan,
 };
 
@@ -86,6 +86,16 @@ impl Live for PostgresStore {
     ) -> Result<Changes, StoreError> {
         let saved = self.record(fence, async |recorder| recorder.save_results(results).await).await;
         saved.map_err(|f| self.error("storing results", f))
+    }
+
+    async fn waiting_changes(&self, limit: usize) -> Result<Vec<OutboxRow>, StoreError> {
+        let read = self.read(async |reader| outbox::waiting(reader.client(), limit).await).await;
+        read.map_err(|f| self.error("reading the outbox", f))
+    }
+
+    async fn mark_relayed(&self, ids: &[i64]) -> Result<(), StoreError> {
+        let marked = self.read(async |reader| outbox::relayed(reader.client(), ids).await).await;
+        marked.map_err(|f| self.error("marking the outbox", f))
     }
 
     async fn read_tracks(
