@@ -15,6 +15,7 @@ const REPEAT: Duration = Duration::from_secs(10);
 pub(crate) struct Events {
     pub(crate) metrics: Metrics,
     last_refusal: Mutex<Quiet>,
+    last_failure: Mutex<Quiet>,
     peers: [Mutex<Quiet>; 2],
 }
 
@@ -40,7 +41,12 @@ impl Quiet {
 
 impl Events {
     pub(crate) fn new() -> Self {
-        Self { metrics: Metrics::new(), last_refusal: Mutex::default(), peers: Default::default() }
+        Self {
+            metrics: Metrics::new(),
+            last_refusal: Mutex::default(),
+            last_failure: Mutex::default(),
+            peers: Default::default(),
+        }
     }
 
     /// A server does not answer, or refuses to serve. Every `REPEAT` again while it lasts.
@@ -70,7 +76,9 @@ impl Events {
     /// A batch was not committed and is tried again or divided.
     pub(super) fn write_failed(&self, rows: usize, attempt: u32, error: &dyn std::fmt::Display) {
         self.metrics.write_retries.inc();
-        tracing::warn!(rows, attempt, "a batch was not committed: {error}");
+        if let Some(before) = lock(&self.last_failure).tells() {
+            tracing::warn!(rows, attempt, failures_before = before, "a batch was not committed: {error}");
+        }
     }
 
     /// An entry goes to the dead letters.

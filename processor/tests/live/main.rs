@@ -11,7 +11,9 @@
 )]
 
 mod fleet;
+mod letters;
 mod platform;
+mod poison;
 mod records;
 mod start;
 mod worker;
