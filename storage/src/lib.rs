@@ -99,6 +99,14 @@ pub enum StoreError {
         /// What the database said.
         message: String,
     },
+    /// The server answers and cannot store anything now, whatever it is: no room, or read-only. The same again later.
+    #[error("{context}: not now: {message}")]
+    Unable {
+        /// What was being done.
+        context: String,
+        /// What the database said.
+        message: String,
+    },
     /// The lease is another's now: nothing was stored, and nothing under this fence ever will be.
     #[error("{context}: another instance has taken over the lease")]
     Fenced {

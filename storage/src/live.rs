@@ -160,6 +160,10 @@ pub trait Live: Records {
     /// inserted, under the fence. By reference, so that it can be offered again.
     fn write(&self, write: &PositionWrite) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
+    /// Whether rows can be stored at this instant of a track: a row of no device is inserted and taken back. Tells a
+    /// row that cannot be stored from a table in which none can be.
+    fn rehearse(&self, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Which tables and columns race rules need, or would fill, and are not there.
     fn missing_for_race(&self) -> impl Future<Output = Result<Missing, StoreError>> + Send;
 

@@ -140,6 +140,14 @@ impl PostgresStore {
         if write.rows.is_empty() {
             return Ok(Committed::default());
         }
+        self.with_writer(async |session, kept| commit::commit(session, kept, write).await).await
+    }
+
+    /// Works with the connection that writes positions.
+    async fn with_writer<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Session, &mut Kept) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut writer = self.shared.writer.lock().await;
         let Writer { session, kept } = &mut *writer;
         // Taken out while it is in use: a connection that a call was torn from is not used again.
@@ -147,8 +155,8 @@ impl PostgresStore {
             Some(open) => open,
             None => Session::open(&self.shared.endpoint).await?,
         };
-        let committed = commit::commit(&mut open, kept, write).await;
-        let usable = match &committed {
+        let done = work(&mut open, kept).await;
+        let usable = match &done {
             Ok(_) => true,
             Err(failure) if failure.leaves_the_connection() => {
                 open.client.batch_execute("ROLLBACK").await.is_ok()
@@ -156,7 +164,7 @@ impl PostgresStore {
             Err(_) => false,
         };
         *session = usable.then_some(open);
-        committed
+        done
     }
 
     /// Reads with the reading connection, which is given up when that fails.

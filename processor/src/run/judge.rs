@@ -210,7 +210,10 @@ impl<S: Live> Judge<S> {
             match call().await {
                 Err(StoreError::Fenced { .. }) => return Err(TakenOver),
                 Err(
-                    error @ (StoreError::Away { .. } | StoreError::Retry { .. } | StoreError::Broken { .. }),
+                    error @ (StoreError::Away { .. }
+                    | StoreError::Retry { .. }
+                    | StoreError::Unable { .. }
+                    | StoreError::Broken { .. }),
                 ) => {
                     self.events.peer_down(Peer::postgres, &error);
                     sleep(backoff.next()).await;

@@ -10,9 +10,13 @@ use super::backoff::Backoff;
 use super::events::Events;
 use super::metrics::Peer;
 
-/// Times that a connected server may fail a batch in ways that pass by themselves, before one half of it is tried: a
-/// row may be what makes it fail.
+/// Times that a connected server may fail a batch, or a single row, in ways that pass by themselves, before one half of
+/// it is tried, or the row is given up: a row may be what makes it fail.
 const ATTEMPTS: u32 = 8;
+/// The same for a part of a batch: patience was shown with the whole of it.
+const PART_ATTEMPTS: u32 = 2;
+/// Times that a single row must fail although others go through, before it is given up: once may be a coincidence.
+const PROOFS: u32 = 3;
 
 /// Commits batches under a lease.
 pub(super) struct Persist<S> {
@@ -32,8 +36,10 @@ pub(super) type Outcome = Result<RowOutcome, String>;
 struct Part {
     rows: Vec<usize>,
     attempts: u32,
-    /// The batches that had been committed when it failed last.
+    /// The parts that had been committed when it was made, or when it was last looked at.
     commits: u64,
+    /// Times that others went through while it, a single row, did not.
+    proofs: u32,
 }
 
 impl<S: Live> Persist<S> {
@@ -44,12 +50,13 @@ impl<S: Live> Persist<S> {
     /// Commits a batch; one outcome a row.
     ///
     /// Where the database goes on refusing, the batch is halved, and each half for itself, down to single rows: in
-    /// all at most twice as many transactions as there are rows. A row that the data itself makes impossible is
-    /// given up. One that fails in another way is given up only if other rows went through meanwhile: otherwise it is
-    /// the server that is broken, and it is waited for.
+    /// all at most twice as many transactions as there are rows, or four times when it says that it may pass. A row
+    /// that the data itself makes impossible is given up. One that fails in another way is given up only if other
+    /// rows go through meanwhile, or one that is only tried does: otherwise it is the server that is broken, and it is
+    /// waited for, as it is while it has no room.
     pub(super) async fn commit(&self, write: &PositionWrite) -> Result<Vec<Outcome>, TakenOver> {
         let mut outcomes: Vec<Outcome> = vec![Err(String::new()); write.rows.len()];
-        let mut parts = VecDeque::from([Part { rows: Vec::new(), attempts: 0, commits: 0 }]);
+        let mut parts = VecDeque::from([Part { rows: Vec::new(), attempts: 0, commits: 0, proofs: 0 }]);
         let (mut backoff, mut commits, mut whole) = (Backoff::default(), 0_u64, true);
         while let Some(mut part) = parts.pop_front() {
             let result = if whole {
@@ -83,9 +90,11 @@ impl<S: Live> Persist<S> {
             part.attempts += 1;
             self.events.write_failed(rows, part.attempts, &error);
             let refused = matches!(error, StoreError::Refused { .. });
-            if !refused && part.attempts < ATTEMPTS {
+            let attempts = if whole || rows == 1 { ATTEMPTS } else { PART_ATTEMPTS };
+            if !refused && part.attempts < attempts {
                 sleep(backoff.next()).await;
-                parts.push_front(part);
+                // The others first: one of them may go through, which ends the waiting.
+                parts.push_back(part);
                 continue;
             }
             if whole {
@@ -94,22 +103,45 @@ impl<S: Live> Persist<S> {
             }
             match part.rows.as_slice() {
                 [] => {}
-                [row] if refused || commits > part.commits => outcomes[*row] = Err(error.to_string()),
-                [_] => {
-                    // Nothing else went through either. The others first: one of them may.
-                    self.events.peer_down(Peer::postgres, &error);
+                [row] if refused => outcomes[*row] = Err(error.to_string()),
+                [row] => {
+                    let is_full = matches!(error, StoreError::Unable { .. });
+                    let others_go = !is_full && (commits > part.commits || self.others_go(write, *row).await);
+                    if others_go && part.proofs + 1 >= PROOFS {
+                        outcomes[*row] = Err(error.to_string());
+                        continue;
+                    }
+                    let (attempts, proofs) = if others_go { (ATTEMPTS - 1, part.proofs + 1) } else { (0, 0) };
+                    if !others_go {
+                        self.events.peer_down(Peer::postgres, &error);
+                    }
                     sleep(backoff.next()).await;
-                    parts.push_back(Part { attempts: 0, commits, ..part });
+                    parts.push_back(Part { rows: part.rows, attempts, commits, proofs });
                 }
                 rows => {
                     let (early, late) = rows.split_at(rows.len() / 2);
-                    for half in [late, early] {
-                        parts.push_front(Part { rows: half.to_vec(), attempts: 0, commits });
+                    let [early, late] = [early, late].map(|half| Part {
+                        rows: half.to_vec(),
+                        attempts: 0,
+                        commits,
+                        proofs: 0,
+                    });
+                    if refused {
+                        // In their order, so that of two rows for one instant the first one stays.
+                        parts.push_front(late);
+                        parts.push_front(early);
+                    } else {
+                        parts.extend([early, late]);
                     }
                 }
             }
         }
         Ok(outcomes)
+    }
+
+    /// Whether a row of another device goes through now, at the instant of one that does not.
+    async fn others_go(&self, write: &PositionWrite, row: usize) -> bool {
+        self.store.rehearse(write.rows[row].ts).await.is_ok()
     }
 }
 

@@ -186,11 +186,12 @@ impl StreamSource {
             let mut ids: Vec<StreamId> = gone.iter().copied().chain(oversized.iter().map(|e| e.id)).collect();
             ids.sort_unstable();
             let reads = vec![self.ledger.enter(ids)];
-            let letters = oversized
+            let letters: Vec<Letter> = oversized
                 .into_iter()
-                .filter_map(|entry| Letter::from_reject(entry.too_large(batch.source.clone())));
-            self.events.metrics.decode_errors.inc_by(letters.size_hint().0 as u64);
-            let done = Done { ids: gone, letters: letters.collect(), reads };
+                .filter_map(|entry| Letter::from_reject(entry.too_large(batch.source.clone())))
+                .collect();
+            self.events.metrics.decode_errors.inc_by(letters.len() as u64);
+            let done = Done { ids: gone, letters, reads };
             self.acks.send_async(done).await.map_err(|_| End::Stopped)?;
         }
         if !batch.is_empty() {

@@ -74,7 +74,7 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
             called = call() => called,
         };
         match called {
-            Err(error @ (StoreError::Away { .. } | StoreError::Retry { .. })) => {
+            Err(error @ (StoreError::Away { .. } | StoreError::Retry { .. } | StoreError::Unable { .. })) => {
                 events.peer_down(Peer::postgres, &error);
             }
             done => {

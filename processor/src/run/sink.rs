@@ -12,11 +12,13 @@ use race::course::Course;
 use race::position::Position;
 use race::time::Timestamp;
 use storage::{Fence, Live, PositionWrite, RowOutcome, Touch};
+use tokio::time::sleep;
 
 use super::acker::Done;
+use super::backoff::Backoff;
 use super::events::Events;
 use super::mailbox::{Mail, Mailbox};
-use super::metrics::{Notice, NoticeKind, Stage, StageKind, WriteKind, WriteStatus};
+use super::metrics::{Notice, NoticeKind, Peer, Stage, StageKind, WriteKind, WriteStatus};
 use super::names::StreamNames;
 use super::persist::{Outcome, Persist, TakenOver};
 
@@ -115,21 +117,29 @@ impl<S: Live> LiveSink<S> {
         uses.iter().filter(|place| place.covers(position.ts)).map(|place| (place.event, place.entry))
     }
 
-    /// The entry of a row that the database refuses, as the broker has it.
+    /// The entry of a row that the database refuses, as the broker has it. While the broker is away nothing could be
+    /// written of it either, so it is waited for.
     async fn letter(&self, id: StreamId, position: &Position, error: String) -> Letter {
-        let entry = match self.broker.entry(&self.names.stream, id).await {
-            Ok(Some(entry)) => entry,
-            // It is trimmed, or the broker is away: what is known of it is better than nothing.
-            Ok(None) | Err(_) => RefusedEntry {
-                id,
-                fields: vec![
-                    (b"device_id".to_vec(), position.device_id.as_bytes().to_vec()),
-                    (b"ts".to_vec(), position.ts.to_string().into_bytes()),
-                ],
-                len_bytes: 0,
-                cut: true,
-            },
+        let mut backoff = Backoff::default();
+        let found = loop {
+            match self.broker.entry(&self.names.stream, id).await {
+                Ok(found) => break found,
+                Err(error) => {
+                    self.events.peer_down(Peer::redis, &error);
+                    sleep(backoff.next()).await;
+                }
+            }
         };
+        // Once it is trimmed, what is known of it is better than nothing.
+        let entry = found.unwrap_or_else(|| RefusedEntry {
+            id,
+            fields: vec![
+                (b"device_id".to_vec(), position.device_id.as_bytes().to_vec()),
+                (b"ts".to_vec(), position.ts.to_string().into_bytes()),
+            ],
+            len_bytes: 0,
+            cut: true,
+        });
         Letter { entry: Box::new(entry), error }
     }
 

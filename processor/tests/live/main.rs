@@ -10,8 +10,12 @@
     reason = "a test ends at what it does not expect; each part uses a part of the platform"
 )]
 
+mod arbitrary;
 mod fleet;
+mod letters;
 mod platform;
+mod poison;
 mod records;
+mod sizes;
 mod start;
 mod worker;

@@ -5,6 +5,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
+use race::position::Position;
 use race::time::Timestamp;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
@@ -72,6 +73,29 @@ pub(super) async fn commit(
     outcomes
         .map(|rows| Committed { rows })
         .ok_or_else(|| Failure::broken("a row was left without an outcome"))
+}
+
+/// Inserts a row and takes it back, see [`crate::Live::rehearse`]. After an error a transaction may be open.
+pub(super) async fn rehearse(session: &mut Session, kept: &mut Kept, at: Timestamp) -> Result<(), Failure> {
+    let row = Position {
+        // No device has it, so that the row is new for sure.
+        device_id: "".into(),
+        ts: at,
+        latitude: 0.0,
+        longitude: 0.0,
+        altitude: 0.0,
+        angle: 0.0,
+        speed: 0.0,
+        satellites: 0,
+        priority: 0,
+        codec: "8",
+        attributes: None,
+    };
+    let bytes = kept.buffer.encode([&row].into_iter(), at).map_err(Failure::refused)?;
+    session.client.batch_execute(BEGIN).await?;
+    copy(&session.client, &session.plain, &bytes, 1).await?;
+    session.client.batch_execute("ROLLBACK").await?;
+    Ok(())
 }
 
 struct Batch<'a> {

@@ -19,6 +19,7 @@ pub(super) struct Failure {
 enum Kind {
     Away,
     Retry,
+    Unable,
     Fenced,
     Refused,
     Broken,
@@ -41,7 +42,7 @@ impl Failure {
 
     /// What failed was opening a connection: nothing was asked of the server yet.
     pub(super) fn at_connect(self) -> Self {
-        let kind = if self.kind == Kind::Retry { Kind::Away } else { self.kind };
+        let kind = if matches!(self.kind, Kind::Retry | Kind::Unable) { Kind::Away } else { self.kind };
         Self { kind, ..self }
     }
 
@@ -84,6 +85,7 @@ impl Failure {
         match self.kind {
             Kind::Away => StoreError::Away { context, message },
             Kind::Retry => StoreError::Retry { context, message },
+            Kind::Unable => StoreError::Unable { context, message },
             Kind::Fenced => StoreError::Fenced { context },
             Kind::Refused => StoreError::Refused { context, message },
             Kind::Broken => StoreError::Broken { context, message },
@@ -94,17 +96,22 @@ impl Failure {
 fn kind_of(state: &SqlState) -> Kind {
     let code = state.code();
     match code.get(..2).unwrap_or_default() {
-        // 25006 is a standby that was promoted away from under us, or one that is not promoted yet; 25P03 a transaction
-        // that was idle for too long, because this program was stopped under way.
+        // A standby that was promoted away from under us, or one that is not promoted yet.
+        _ if code == "25006" => Kind::Unable,
+        // 25P03 is a transaction that was idle for too long, because this program was stopped under way.
         _ if matches!(
             code,
-            "25006" | "25P03" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "58030"
+            "25P03" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "58030"
         ) =>
         {
             Kind::Retry
         }
-        // Connection lost; transaction rolled back (serialization, deadlock); memory, disk, connections short.
-        "08" | "40" | "53" => Kind::Retry,
+        // An operator's trigger says no.
+        _ if code == "P0001" => Kind::Refused,
+        // Connection lost; transaction rolled back (serialization, deadlock).
+        "08" | "40" => Kind::Retry,
+        // Memory, disk, connections short: no row is to blame for that.
+        "53" => Kind::Unable,
         // Bad data; integrity; a limit of the program, such as an index row that is too long.
         "22" | "23" | "54" => Kind::Refused,
         _ => Kind::Broken,
@@ -153,13 +160,13 @@ mod tests {
     #[test]
     fn states_are_grouped_by_what_can_be_done() {
         let kind = |code| kind_of(&SqlState::from_code(code));
-        for code in [
-            "40001", "40P01", "57P01", "57P02", "57P03", "53100", "53200", "53300", "08006", "25006",
-            "25P03", "57014",
-        ] {
+        for code in ["40001", "40P01", "57P01", "57P02", "57P03", "08006", "25P03", "57014"] {
             assert_eq!(kind(code), Kind::Retry, "{code}");
         }
-        for code in ["22021", "22P05", "22P02", "23502", "23505", "23514", "54000"] {
+        for code in ["53100", "53200", "53300", "25006"] {
+            assert_eq!(kind(code), Kind::Unable, "{code}");
+        }
+        for code in ["22021", "22P05", "22P02", "23502", "23505", "23514", "54000", "P0001"] {
             assert_eq!(kind(code), Kind::Refused, "{code}");
         }
         for code in ["42P01", "42703", "42501", "28P01", "3D000", "57P04", "XX000"] {

@@ -8,7 +8,7 @@ use race::record::StageResult;
 use race::time::Timestamp;
 use uuid::Uuid;
 
-use super::{PostgresStore, course, outbox, records};
+use super::{PostgresStore, commit, course, outbox, records};
 use crate::{
     Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, OutboxRow, PositionWrite, Records,
     SavedState, StoreError, TrackSpan,
@@ -52,6 +52,12 @@ impl Live for PostgresStore {
 
     async fn write(&self, write: &PositionWrite) -> Result<Committed, StoreError> {
         self.commit(write).await.map_err(|f| self.error("storing positions", f))
+    }
+
+    async fn rehearse(&self, at: Timestamp) -> Result<(), StoreError> {
+        let rehearsed =
+            self.with_writer(async |session, kept| commit::rehearse(session, kept, at).await).await;
+        rehearsed.map_err(|f| self.error("trying to store a position", f))
     }
 
     async fn missing_for_race(&self) -> Result<Missing, StoreError> {
