@@ -148,11 +148,10 @@ fn while_locked<T>(platform: &Platform, work: impl FnOnce() -> T) -> T {
     })
 }
 
-#[test]
-fn a_database_that_stands_still_costs_bounded_memory() {
+/// With so many entries waiting, far more than are read.
+fn stuck(count: u32) {
     let platform = Platform::start();
-    let entries = race(100, 3_000);
-    assert_eq!(entries.len(), 300_000);
+    let entries = race(100, count / 100);
     platform.add(&entries);
     let (mut worker, read, stuck) = while_locked(&platform, || {
         let worker = platform.worker(&[]);
@@ -169,10 +168,21 @@ fn a_database_that_stands_still_costs_bounded_memory() {
         (worker, before.0, before.1)
     });
     eprintln!("{read} entries in {} MiB", stuck / MIB);
-    assert!((10_000.0..200_000.0).contains(&read), "{read}");
+    assert!((10_000.0..100_000.0).contains(&read), "{read}");
     assert!(stuck < STUCK_BYTES, "{stuck}");
     platform.wait_until_done(WITHIN);
     assert_eq!(platform.count("positions"), entries.len());
     assert!(peak_bytes(&worker) < STUCK_BYTES, "{}", peak_bytes(&worker));
     assert!(worker.terminate().success());
+}
+
+#[test]
+fn a_database_that_stands_still_costs_bounded_memory() {
+    stuck(120_000);
+}
+
+#[test]
+#[ignore = "the same with more, which takes a minute"]
+fn a_database_that_stands_still_costs_no_more_the_more_waits() {
+    stuck(300_000);
 }
