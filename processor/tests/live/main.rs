@@ -11,6 +11,8 @@
 )]
 
 mod fleet;
+mod kill;
+mod link;
 mod platform;
 mod records;
 mod start;
