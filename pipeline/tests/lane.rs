@@ -1,5 +1,7 @@
 //! A lane and what the judge tells it, in the orders in which it may come.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
