@@ -77,19 +77,18 @@ impl Bench {
     /// Waits until everything is done, and compares with what should be.
     pub fn expect_all(&self, entries: &[Entry]) {
         self.platform.wait_until_done(PATIENCE);
-        let expected = expected(&self.platform, entries);
-        assert!(expected.iter().filter(|line| line.contains("|finished|")).count() > 1, "{expected:?}");
-        let begun = Instant::now();
-        while records(&self.platform) != expected || self.dirty() > 0 {
-            if begun.elapsed() > PATIENCE {
-                assert_eq!(records(&self.platform), expected);
-                assert_eq!(self.dirty(), 0, "entries are left to be judged again");
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
         let keys = keys(entries);
         assert_eq!(stored(&self.platform), keys);
         assert_eq!(self.platform.count("positions"), keys.len(), "a row is there twice");
+        let expected = expected(&self.platform, entries);
+        assert!(expected.iter().filter(|line| line.contains("|finished|")).count() > 1, "{expected:?}");
+        let begun = Instant::now();
+        while records(&self.platform) != expected {
+            if begun.elapsed() > PATIENCE {
+                assert_eq!(records(&self.platform), expected);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
         assert_eq!(self.platform.left(), (0, 0));
     }
 
@@ -103,8 +102,7 @@ impl Bench {
         self.platform.sql(
             "SELECT count(*), sum(revision), count(retracted_at) FROM entry_crossings; \
              SELECT count(*), sum(revision), count(retracted_at) FROM entry_penalties; \
-             SELECT count(*), sum(revision) FROM stage_results; SELECT count(*) FROM processor_outbox; \
-             SELECT count(*), sum(dirty_revision) FROM processor_entry_states",
+             SELECT count(*), sum(revision) FROM stage_results; SELECT count(*) FROM processor_outbox",
         )
     }
 
@@ -116,6 +114,7 @@ impl Bench {
         wait("all are judged", PATIENCE, || {
             worker.metric("processor_race_evaluations_total") >= f64::from(DEVICES)
         });
+        assert_eq!(self.dirty(), 0, "entries are left to be judged again");
         assert!(worker.terminate().success(), "{}", worker.log());
         assert_eq!((self.revisions(), records(&self.platform)), before);
         assert_eq!(self.platform.left(), (0, 0));
@@ -125,7 +124,8 @@ impl Bench {
 /// Rows of batches that a worker knows to be committed.
 pub fn commits(worker: &Worker) -> f64 {
     let metrics = worker.metrics();
-    let writes = |status: &str| metrics.get(&format!("processor_position_writes_total{{status=\"{status}\"}}"));
+    let writes =
+        |status: &str| metrics.get(&format!("processor_position_writes_total{{status=\"{status}\"}}"));
     ["inserted", "duplicate"].into_iter().filter_map(writes).sum()
 }
 

@@ -62,7 +62,9 @@ fn servers_that_are_killed_lose_nothing_that_they_answered_for() {
         let fed = thread::scope(|scope| {
             let feeder = scope.spawn(|| feed(&url, part));
             // In the midst of it: some of what is coming is there, and some of it was committed.
-            wait("entries come", PATIENCE, || bench.platform.redis::<usize>(&format!("XLEN {STREAM}")) > before);
+            wait("entries come", PATIENCE, || {
+                bench.platform.redis::<usize>(&format!("XLEN {STREAM}")) > before
+            });
             wait("rows come", PATIENCE, || stored_rows(&bench) > rows);
             match n {
                 n if n == 2 * KILLS => {}
