@@ -111,10 +111,12 @@ impl StreamSource {
         let config = ReaderConfig::new(stream.as_str(), group, consumer);
         let mut reader = StreamReader::connect(&self.endpoint, config).await?;
         self.read_own(&mut reader, StreamId::ZERO, None).await?;
-        let first = if self.claims.everything_first { Duration::ZERO } else { self.claims.threshold };
+        let first = if std::mem::take(&mut self.claims.everything_first) {
+            Duration::ZERO
+        } else {
+            self.claims.threshold
+        };
         self.claim(&mut reader, first).await?;
-        // Not before it is done: a link that breaks meanwhile must not leave the rest to the threshold.
-        self.claims.everything_first = false;
         let mut claimed = Instant::now();
         loop {
             if claimed.elapsed() >= self.claims.interval && !reader.is_within_reply() {
