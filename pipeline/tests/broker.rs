@@ -218,6 +218,30 @@ async fn a_name_comes_free_when_nobody_beats() {
 }
 
 #[tokio::test]
+async fn a_name_that_the_dead_left_behind_is_taken_at_once() {
+    let bench = Bench::new();
+    let (one, other) = (bench.broker(), bench.broker());
+    let ttl = Duration::from_secs(30);
+    let dead = one.guard_instance("i", ttl).await.unwrap();
+    let taken = other.guard_instance("i", ttl).await.unwrap_err();
+    let BrokerError::Taken { holder, .. } = taken else { panic!("{taken:?}") };
+    assert_eq!(other.is_connected(&holder).await, Ok(true));
+    assert_eq!(other.is_connected("somebody else's mark").await, Ok(true), "who knows");
+    // As when a process is killed: its connections are closed by the system.
+    drop((dead, one));
+    let begun = std::time::Instant::now();
+    while other.is_connected(&holder).await != Ok(false) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "its connection is closed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let third = bench.broker();
+    let guard = other.guard_instance_after("i", ttl, &holder).await.expect("nobody is there");
+    let late = third.guard_instance_after("i", ttl, &holder).await;
+    assert!(matches!(late, Err(BrokerError::Taken { .. })), "it is another's by now: {late:?}");
+    assert_eq!(guard.beat().await, Ok(Beat::Held));
+}
+
+#[tokio::test]
 async fn a_name_is_taken_although_the_answer_was_lost() {
     let bench = Bench::new();
     let proxy = Proxy::start(bench.server.port(), "EVAL", 1).await;

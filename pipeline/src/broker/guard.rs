@@ -1,20 +1,21 @@
 //! One process a name: two with one name would share their live group, and each would show half of the dots.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use redis::{Pipeline, Value};
 
 use super::error::BrokerError;
+use super::link::random;
 use super::{Broker, reply};
 
 /// Bytes of another process's mark that are repeated.
 const HOLDER_BYTES: usize = 100;
 
-/// Takes the key where it is free or ours, and tells whose it is: `{1, 0 | 1 was free}` or `{0, holder, ms left}`.
+/// Takes the key where it is free, ours or of one that is known to be dead, and tells whose it is:
+/// `{1, 0 | 1 was free}` or `{0, holder, ms left}`.
 const TAKE: &str = "\
 local held = redis.call('GET', KEYS[1])
-if not held then
+if not held or held == ARGV[3] then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   return {1, 1}
 end
@@ -69,8 +70,46 @@ impl Broker {
     /// As every command; [`BrokerError::Taken`] when another process has it. One that crashed has it until its time
     /// is over.
     pub async fn guard_instance(&self, id: &str, ttl: Duration) -> Result<Guard, BrokerError> {
-        let guard = Guard { broker: self.clone(), id: id.to_owned(), token: token(), ttl };
-        match guard.take().await? {
+        self.guard(id, ttl, None).await
+    }
+
+    /// As [`Broker::guard_instance`], for a name that `dead` has left behind, as [`BrokerError::Taken`] told it: its
+    /// time is not waited for. Whoever took the name since has it.
+    ///
+    /// # Errors
+    /// As [`Broker::guard_instance`].
+    pub async fn guard_instance_after(
+        &self,
+        id: &str,
+        ttl: Duration,
+        dead: &str,
+    ) -> Result<Guard, BrokerError> {
+        self.guard(id, ttl, Some(dead)).await
+    }
+
+    /// Whether the process that a holder of a name is, as [`BrokerError::Taken`] told it, has a connection to this
+    /// broker. One that was killed has none any more, but one that lives may have none for a moment. A holder that
+    /// does not say what its connection is called may have one.
+    ///
+    /// # Errors
+    /// As every command; not every login may list connections.
+    pub async fn is_connected(&self, holder: &str) -> Result<bool, BrokerError> {
+        let Some((mark, _)) = holder.rsplit_once('-').filter(|_| holder.starts_with("pid-")) else {
+            return Ok(true);
+        };
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("CLIENT").arg("LIST");
+        let replies = self.link.all(&pipeline).await?;
+        let list = replies.first().and_then(reply::text).ok_or_else(|| self.link.puzzled("CLIENT LIST"))?;
+        let list = String::from_utf8_lossy(list);
+        let names = list.split_ascii_whitespace().filter_map(|field| field.strip_prefix("name="));
+        Ok(names.filter_map(|name| name.rsplit_once('/')).any(|(_, other)| other == mark))
+    }
+
+    async fn guard(&self, id: &str, ttl: Duration, dead: Option<&str>) -> Result<Guard, BrokerError> {
+        let token = format!("{}-{:016x}", self.link.mark(), random());
+        let guard = Guard { broker: self.clone(), id: id.to_owned(), token, ttl };
+        match guard.take(dead).await? {
             Taken::Ours { .. } => Ok(guard),
             Taken::Theirs { holder, expires_in } => {
                 Err(BrokerError::Taken { address: self.address(), id: guard.id, holder, expires_in })
@@ -90,7 +129,7 @@ impl Guard {
     /// # Errors
     /// As every command; whether the name is ours is not known then.
     pub async fn beat(&self) -> Result<Beat, BrokerError> {
-        Ok(match self.take().await? {
+        Ok(match self.take(None).await? {
             Taken::Ours { was_free: false } => Beat::Held,
             Taken::Ours { was_free: true } => Beat::Regained,
             Taken::Theirs { holder, .. } => Beat::Lost { holder },
@@ -107,10 +146,11 @@ impl Guard {
         self.broker.link.all(&pipeline).await.map(drop)
     }
 
-    async fn take(&self) -> Result<Taken, BrokerError> {
+    async fn take(&self, dead: Option<&str>) -> Result<Taken, BrokerError> {
         let ttl_ms = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut pipeline = Pipeline::new();
         pipeline.cmd("EVAL").arg(TAKE).arg(1).arg(self.key()).arg(&self.token).arg(ttl_ms);
+        pipeline.arg(dead.unwrap_or_default());
         let replies = self.broker.link.all(&pipeline).await?;
         replies.first().and_then(taken).ok_or_else(|| self.broker.link.puzzled("EVAL"))
     }
@@ -129,16 +169,4 @@ fn taken(reply: &Value) -> Option<Taken> {
         }
         _ => None,
     }
-}
-
-/// Ours alone, and telling a person which process it is.
-fn token() -> String {
-    // Its keys come from the system's source of random numbers.
-    let random = RandomState::new();
-    let part = |n: u8| {
-        let mut hasher = random.build_hasher();
-        hasher.write_u8(n);
-        hasher.finish()
-    };
-    format!("pid-{}-{:016x}{:016x}", std::process::id(), part(0), part(1))
 }

@@ -1,6 +1,7 @@
 //! The one connection of a [`Broker`](super::Broker): opened when it is needed, given up when it breaks.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(super) type Answer = Result<Value, ServerError>;
 pub(super) struct Link {
     endpoint: Endpoint,
     name: String,
+    mark: String,
     current: Mutex<Option<Arc<Opened>>>,
 }
 
@@ -49,7 +51,14 @@ impl fmt::Debug for Link {
 impl Link {
     pub(super) fn new(endpoint: Endpoint, name: &str) -> Self {
         let name = name.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
-        Self { endpoint, name, current: Mutex::new(None) }
+        let mark = format!("pid-{}-{:016x}", std::process::id(), random());
+        Self { endpoint, name, mark, current: Mutex::new(None) }
+    }
+
+    /// What the connection's name ends with, behind a slash: it tells this process from all others, and a person
+    /// which one it is.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
     }
 
     pub(super) fn address(&self) -> String {
@@ -189,7 +198,7 @@ impl Link {
         }
         // A name helps operators; a broker that refuses it still serves.
         let mut command = redis::cmd("CLIENT");
-        command.arg("SETNAME").arg(&self.name);
+        command.arg("SETNAME").arg(format!("{}/{}", self.name, self.mark));
         match self.one(opened, command).await? {
             // Without a login, or room for another client, the first command says so, whichever it is.
             Err(error) if error.kind == ServerErrorKind::Loading || error.message.starts_with("NOAUTH") => {
@@ -216,4 +225,9 @@ pub(super) fn answer(value: Value) -> Answer {
         }
         value => Ok(value),
     }
+}
+
+/// Hash keys come from the system's source of random numbers.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }

@@ -42,6 +42,9 @@ pub(super) struct Slot {
     recent: VecDeque<(u64, Position)>,
     /// The batch at which more fixes had come than are kept: a state from storage must have seen it.
     overflowed_at: u64,
+    /// The batch that asks for the state. One that was read before that batch was committed is no answer: it may lack
+    /// fixes that were forgotten here since, being committed.
+    asked_at: u64,
     last_used: u64,
     /// The latest position that came while there was no state.
     latest: Option<Timestamp>,
@@ -115,7 +118,7 @@ impl States {
         let slot = self.slots.entry(entry).or_insert_with(|| {
             if backed {
                 self.wanted.push(entry);
-                return Slot::default();
+                return Slot { asked_at: seq, ..Slot::default() };
             }
             let follower = Follower::new(&self.course.events[entry.0]);
             Slot { follower: Some(Box::new(follower)), ..Slot::default() }
@@ -130,32 +133,42 @@ impl States {
 
     /// The past of an entry changed.
     pub(super) fn stale(&mut self, entry: EntryKey) {
-        // Without a slot the next fix asks; until then the judge's own evaluation stands.
-        if let Some(slot) = self.slots.get_mut(&entry) {
-            if let Some(follower) = slot.follower.take() {
-                slot.latest = follower.track.latest();
-                self.wanted.push(entry);
-            }
-            slot.changed = false;
+        let Some(slot) = self.slots.get_mut(&entry) else {
+            // Its state was given up meanwhile; the judge's own evaluation is out of date all the same.
+            self.wanted.push(entry);
+            return;
+        };
+        if let Some(follower) = slot.follower.take() {
+            slot.latest = follower.track.latest();
+            slot.asked_at = self.seq;
+            self.wanted.push(entry);
         }
+        slot.changed = false;
     }
 
     /// Takes a state from storage. Returns the fixes that it lacks; it is not taken, and asked for again, when it
-    /// cannot be told whether it lacks one that is older than others.
+    /// cannot be told whether it lacks one that is older than others. One that is no answer is passed over: the answer
+    /// is still to come.
     pub(super) fn resume(&mut self, state: FromStorage) -> Vec<Position> {
         let FromStorage { entry, follower, included, generation, unsaved, seen } = state;
-        let Some(slot) = self.slots.get_mut(&entry).filter(|slot| slot.follower.is_none()) else {
-            return Vec::new();
-        };
-        slot.forget(included);
-        let Some(lacking) = slot.lacking(follower.track.latest(), &seen) else {
-            self.wanted.push(entry);
-            return Vec::new();
-        };
-        if slot.overflowed_at > included {
-            self.wanted.push(entry);
+        let Some(slot) = self.slots.get_mut(&entry) else { return Vec::new() };
+        if slot.follower.is_some() {
+            // It was read twice, and nothing that is older than this news made the state here stale. The judge
+            // passes over what was said under the number before.
+            slot.generation = generation;
+            slot.changed = true;
             return Vec::new();
         }
+        if included < slot.asked_at {
+            return Vec::new();
+        }
+        slot.forget(included);
+        let lacking = slot.lacking(follower.track.latest(), &seen);
+        let Some(lacking) = lacking.filter(|_| slot.overflowed_at <= included) else {
+            slot.asked_at = self.seq;
+            self.wanted.push(entry);
+            return Vec::new();
+        };
         slot.follower = Some(follower);
         slot.generation = generation;
         slot.unsaved = unsaved;

@@ -11,11 +11,12 @@ use super::backoff::Backoff;
 use super::events::Events;
 use super::metrics::Peer;
 
-/// How long a name outlives a process that crashed.
-const TTL: Duration = Duration::from_secs(6);
-const BEAT_EVERY: Duration = Duration::from_millis(1_500);
-/// What a process that lives has renewed at least once.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a name outlives a machine that crashed, or a process where the broker does not tell who is connected.
+const TTL: Duration = Duration::from_secs(4);
+/// A process that lost its connection has another one by the next beat.
+const BEAT_EVERY: Duration = Duration::from_millis(400);
+/// Between two looks at a name that is taken: whoever lives has renewed it meanwhile.
+const PATIENCE: Duration = Duration::from_millis(600);
 
 /// Takes the name; waits out one that a crash left behind. `None` when told to stop.
 ///
@@ -29,11 +30,25 @@ pub(super) async fn take(
 ) -> anyhow::Result<Option<Guard>> {
     let mut backoff = Backoff::default();
     let mut left: Option<Duration> = None;
+    let mut dead: Option<String> = None;
     loop {
-        let wait = match broker.guard_instance(id, TTL).await {
+        let taken = match &dead {
+            Some(dead) => broker.guard_instance_after(id, TTL, dead).await,
+            None => broker.guard_instance(id, TTL).await,
+        };
+        let wait = match taken {
             Ok(guard) => {
                 events.peer_up(Peer::redis);
                 return Ok(Some(guard));
+            }
+            Err(BrokerError::Taken { expires_in, holder, .. })
+                if left.is_some_and(|left| expires_in <= left)
+                    && dead.is_none()
+                    && matches!(broker.is_connected(&holder).await, Ok(false)) =>
+            {
+                // It renewed nothing and has no connection that it could do so by.
+                dead = Some(holder);
+                Duration::ZERO
             }
             Err(error @ BrokerError::Taken { expires_in, .. }) => {
                 // It was renewed since, so somebody lives.

@@ -32,6 +32,15 @@ pub(super) struct TakenOver;
 /// What became of a row; `Err` says why it cannot be stored.
 pub(super) type Outcome = Result<RowOutcome, String>;
 
+/// What became of a batch.
+pub(super) struct Stored {
+    /// One a row.
+    pub(super) outcomes: Vec<Outcome>,
+    /// It was offered more than once. A connection that breaks may take the answer to a commit with it, so rows that
+    /// are duplicates may have been inserted by this very batch.
+    pub(super) offered_again: bool,
+}
+
 /// A part of a batch, by the numbers of its rows.
 struct Part {
     rows: Vec<usize>,
@@ -47,17 +56,18 @@ impl<S: Live> Persist<S> {
         Self { store, events }
     }
 
-    /// Commits a batch; one outcome a row.
+    /// Commits a batch.
     ///
     /// Where the database goes on refusing, the batch is halved, and each half for itself, down to single rows: in
     /// all at most twice as many transactions as there are rows, or four times when it says that it may pass. A row
     /// that the data itself makes impossible is given up. One that fails in another way is given up only if other
     /// rows go through meanwhile, or one that is only tried does: otherwise it is the server that is broken, and it is
     /// waited for, as it is while it has no room.
-    pub(super) async fn commit(&self, write: &PositionWrite) -> Result<Vec<Outcome>, TakenOver> {
+    pub(super) async fn commit(&self, write: &PositionWrite) -> Result<Stored, TakenOver> {
         let mut outcomes: Vec<Outcome> = vec![Err(String::new()); write.rows.len()];
         let mut parts = VecDeque::from([Part { rows: Vec::new(), attempts: 0, commits: 0, proofs: 0 }]);
         let (mut backoff, mut commits, mut whole) = (Backoff::default(), 0_u64, true);
+        let mut offered_again = false;
         while let Some(mut part) = parts.pop_front() {
             let result = if whole {
                 self.store.write(write).await
@@ -70,7 +80,8 @@ impl<S: Live> Persist<S> {
                     backoff.reset();
                     self.events.peer_up(Peer::postgres);
                     if whole {
-                        return Ok(committed.rows.into_iter().map(Ok).collect());
+                        let outcomes = committed.rows.into_iter().map(Ok).collect();
+                        return Ok(Stored { outcomes, offered_again });
                     }
                     for (&row, outcome) in part.rows.iter().zip(committed.rows) {
                         outcomes[row] = Ok(outcome);
@@ -78,14 +89,15 @@ impl<S: Live> Persist<S> {
                     continue;
                 }
                 Err(StoreError::Fenced { .. }) => return Err(TakenOver),
-                Err(error @ StoreError::Away { .. }) => {
-                    self.events.peer_down(Peer::postgres, &error);
-                    sleep(backoff.next()).await;
-                    parts.push_front(part);
-                    continue;
-                }
                 Err(error) => error,
             };
+            offered_again = true;
+            if matches!(error, StoreError::Away { .. }) {
+                self.events.peer_down(Peer::postgres, &error);
+                sleep(backoff.next()).await;
+                parts.push_front(part);
+                continue;
+            }
             let rows = if whole { write.rows.len() } else { part.rows.len() };
             part.attempts += 1;
             self.events.write_failed(rows, part.attempts, &error);
@@ -136,7 +148,7 @@ impl<S: Live> Persist<S> {
                 }
             }
         }
-        Ok(outcomes)
+        Ok(Stored { outcomes, offered_again })
     }
 
     /// Whether a row of another device goes through now, at the instant of one that does not.

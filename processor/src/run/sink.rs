@@ -20,7 +20,7 @@ use super::events::Events;
 use super::mailbox::{Mail, Mailbox};
 use super::metrics::{Notice, NoticeKind, Peer, Stage, StageKind, WriteKind, WriteStatus};
 use super::names::StreamNames;
-use super::persist::{Outcome, Persist, TakenOver};
+use super::persist::{Outcome, Persist, Stored, TakenOver};
 
 /// Commits what one writer's lanes hand over.
 pub(super) struct LiveSink<S> {
@@ -51,9 +51,9 @@ impl<S: Live> Sink for LiveSink<S> {
                 fence: self.fence,
             };
             let begun = Instant::now();
-            let outcomes = self.persist.commit(&write).await?;
+            let Stored { outcomes, offered_again } = self.persist.commit(&write).await?;
             self.count(&mut committed, &outcomes, begun, &rows.ids);
-            stale = self.stale(&write.rows, &rows.roles, &outcomes);
+            stale = self.stale(&write.rows, &rows.roles, &outcomes, offered_again);
             for ((outcome, &id), position) in outcomes.into_iter().zip(&rows.ids).zip(&write.rows) {
                 match outcome {
                     Ok(_) => done.ids.push(id),
@@ -95,13 +95,20 @@ impl<S: Live> LiveSink<S> {
     }
 
     /// Entries whose state in the lane is not what is stored: a late row was inserted, or one that was taken in was
-    /// not.
-    fn stale(&self, positions: &[Position], roles: &[Role], outcomes: &[Outcome]) -> BTreeSet<EntryKey> {
+    /// not. In a batch that was offered again, a late row that is a duplicate may have been inserted the first time.
+    fn stale(
+        &self,
+        positions: &[Position],
+        roles: &[Role],
+        outcomes: &[Outcome],
+        offered_again: bool,
+    ) -> BTreeSet<EntryKey> {
         let mut stale = BTreeSet::new();
         for ((position, role), outcome) in positions.iter().zip(roles).zip(outcomes) {
             let is_stale = match (role, outcome) {
                 (Role::Nobody, _) | (Role::Waiting, Ok(_)) => false,
-                (Role::Late, outcome) => matches!(outcome, Ok(RowOutcome::Inserted)),
+                (Role::Late, Ok(outcome)) => offered_again || *outcome == RowOutcome::Inserted,
+                (Role::Late, Err(_)) => false,
                 (Role::InOrder, outcome) => !matches!(outcome, Ok(RowOutcome::Inserted)),
                 (Role::Waiting, Err(_)) => true,
             };

@@ -12,7 +12,9 @@
 
 mod arbitrary;
 mod fleet;
+mod kill;
 mod letters;
+mod link;
 mod platform;
 mod poison;
 mod records;

@@ -111,9 +111,10 @@ impl Platform {
         command.query(&mut self.control()).unwrap()
     }
 
-    /// Adds entries to the stream, in their order.
-    pub fn add(&self, entries: &[Entry]) {
+    /// Adds entries to the stream, in their order; their ids.
+    pub fn add(&self, entries: &[Entry]) -> Vec<String> {
         let mut control = self.control();
+        let mut ids = Vec::with_capacity(entries.len());
         for part in entries.chunks(PIPELINED) {
             let mut pipeline = redis::pipe();
             for entry in part {
@@ -121,10 +122,10 @@ impl Platform {
                 for (name, value) in entry.fields() {
                     command.arg(name).arg(value);
                 }
-                command.ignore();
             }
-            let () = pipeline.query(&mut control).unwrap();
+            ids.extend(pipeline.query::<Vec<String>>(&mut control).unwrap());
         }
+        ids
     }
 
     /// A worker with the usual settings of a platform, changed by these.
