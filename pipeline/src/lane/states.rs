@@ -10,8 +10,8 @@ use race::follow::Follower;
 use race::position::Position;
 use race::time::Timestamp;
 
+use super::Bounds;
 use crate::batch::{EntryKey, LaneCounts};
-use crate::limits::WAITING_FIXES;
 
 /// Where the state of an entry comes from.
 #[derive(Debug, Clone)]
@@ -60,6 +60,16 @@ pub enum News {
     Stale(EntryKey),
 }
 
+impl News {
+    /// The entry that it is of.
+    pub fn entry(&self) -> EntryKey {
+        match self {
+            Self::State(state) => state.entry,
+            Self::Stale(entry) => *entry,
+        }
+    }
+}
+
 /// The state of an entry by all that was stored.
 #[derive(Debug)]
 pub struct FromStorage {
@@ -85,6 +95,7 @@ pub(super) struct States {
     /// Whether storage stands behind.
     pub(super) backed: bool,
     max: usize,
+    pub(super) bounds: Bounds,
     /// The number of the batch at hand.
     pub(super) seq: u64,
     /// The last batch of this lane that is committed.
@@ -94,7 +105,13 @@ pub(super) struct States {
 }
 
 impl States {
-    pub(super) fn new(course: Arc<Course>, follow: &Follow, lanes: usize, committed: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        course: Arc<Course>,
+        follow: &Follow,
+        lanes: usize,
+        committed: Arc<AtomicU64>,
+        bounds: Bounds,
+    ) -> Self {
         let mut slots = HashMap::new();
         let (backed, max) = match follow {
             Follow::Backed { max_states } => (true, (max_states / lanes.max(1)).max(1)),
@@ -105,7 +122,7 @@ impl States {
             Follow::Nothing => (false, 0),
         };
         let (wanted, counts) = (Vec::new(), LaneCounts::default());
-        Self { course, slots, backed, max, seq: 1, committed, wanted, counts }
+        Self { course, slots, backed, max, bounds, seq: 1, committed, wanted, counts }
     }
 
     /// The slot of an entry, asked for or begun when there is none.
@@ -128,16 +145,27 @@ impl States {
         slot
     }
 
-    /// The past of an entry changed.
+    /// The past of an entry changed: its state is asked for anew. Also when it was given up meanwhile, for what was
+    /// said of it last was out of date.
     pub(super) fn stale(&mut self, entry: EntryKey) {
-        // Without a slot the next fix asks; until then the judge's own evaluation stands.
-        if let Some(slot) = self.slots.get_mut(&entry) {
-            if let Some(follower) = slot.follower.take() {
-                slot.latest = follower.track.latest();
-                self.wanted.push(entry);
-            }
-            slot.changed = false;
+        let slot = self.slots.entry(entry).or_insert_with(|| {
+            self.wanted.push(entry);
+            Slot { last_used: self.seq, ..Slot::default() }
+        });
+        if let Some(follower) = slot.follower.take() {
+            slot.latest = follower.track.latest();
+            self.wanted.push(entry);
         }
+        slot.changed = false;
+    }
+
+    /// Asks once more for every state that was not heard: nobody will take it, but what came since the last read is
+    /// judged.
+    pub(super) fn want_all_waiting(&mut self) {
+        let waiting = self.slots.iter().filter(|(_, slot)| slot.follower.is_none());
+        self.wanted.extend(waiting.map(|(entry, _)| *entry));
+        self.wanted.sort_unstable();
+        self.wanted.dedup();
     }
 
     /// Takes a state from storage. Returns the fixes that it lacks; it is not taken, and asked for again, when it
@@ -192,8 +220,8 @@ impl States {
 
 impl Slot {
     /// Keeps a fix until its batch is committed.
-    pub(super) fn remember(&mut self, seq: u64, position: &Position) {
-        if self.recent.len() >= WAITING_FIXES {
+    pub(super) fn remember(&mut self, seq: u64, position: &Position, waiting_fixes: usize) {
+        if self.recent.len() >= waiting_fixes {
             self.recent.clear();
             self.overflowed_at = seq;
         }

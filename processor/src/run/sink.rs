@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pipeline::batch::{CommittedBatch, EntryKey, EvaluatedBatch, RefusedEntry, Role, StreamId};
+use pipeline::batch::{CommittedBatch, EntryKey, EvaluatedBatch, Fate, RefusedEntry, Roles, StreamId};
 use pipeline::broker::{Broker, Letter};
+use pipeline::judge::Mail;
 use pipeline::write::Sink;
 use race::course::Course;
 use race::position::Position;
@@ -15,7 +16,7 @@ use storage::{Fence, Live, PositionWrite, RowOutcome, Touch};
 
 use super::acker::Done;
 use super::events::Events;
-use super::mailbox::{Mail, Mailbox};
+use super::mailbox::Mailbox;
 use super::metrics::{Notice, NoticeKind, Stage, StageKind, WriteKind, WriteStatus};
 use super::names::StreamNames;
 use super::persist::{Outcome, Persist, TakenOver};
@@ -78,10 +79,10 @@ impl<S: Live> Sink for LiveSink<S> {
 
 impl<S: Live> LiveSink<S> {
     /// Rows that change the past of an entry if they are inserted.
-    fn touches(&self, positions: &[Position], roles: &[Role]) -> Vec<Touch> {
+    fn touches(&self, positions: &[Position], roles: &[Roles]) -> Vec<Touch> {
         let mut touches = Vec::new();
         for (row, position) in positions.iter().enumerate() {
-            if matches!(roles.get(row), Some(Role::Late | Role::Waiting)) {
+            if roles.get(row).is_some_and(|roles| roles.may_change_past()) {
                 let entries = self.entries(position).map(|(event, entry)| {
                     let entry_id = self.course.events[event].entries[entry].row.id;
                     Touch { row, entry_id }
@@ -92,18 +93,16 @@ impl<S: Live> LiveSink<S> {
         touches
     }
 
-    /// Entries whose state in the lane is not what is stored: a late row was inserted, or one that was taken in was
-    /// not.
-    fn stale(&self, positions: &[Position], roles: &[Role], outcomes: &[Outcome]) -> BTreeSet<EntryKey> {
+    /// Entries whose state in the lane is not what is stored.
+    fn stale(&self, positions: &[Position], roles: &[Roles], outcomes: &[Outcome]) -> BTreeSet<EntryKey> {
         let mut stale = BTreeSet::new();
-        for ((position, role), outcome) in positions.iter().zip(roles).zip(outcomes) {
-            let is_stale = match (role, outcome) {
-                (Role::Nobody, _) | (Role::Waiting, Ok(_)) => false,
-                (Role::Late, outcome) => matches!(outcome, Ok(RowOutcome::Inserted)),
-                (Role::InOrder, outcome) => !matches!(outcome, Ok(RowOutcome::Inserted)),
-                (Role::Waiting, Err(_)) => true,
+        for ((position, roles), outcome) in positions.iter().zip(roles).zip(outcomes) {
+            let fate = match outcome {
+                Ok(RowOutcome::Inserted) => Fate::Inserted,
+                Ok(RowOutcome::Duplicate | RowOutcome::Conflict) => Fate::Known,
+                Err(_) => Fate::Refused,
             };
-            if is_stale {
+            if roles.is_stale(fate) {
                 stale.extend(self.entries(position));
             }
         }
