@@ -15,10 +15,12 @@ use crate::in_flight::{InFlight, Read};
 
 mod entries;
 mod refused;
+mod roles;
 mod stream_id;
 
 pub use self::entries::{Entries, Entry};
 pub use self::refused::RefusedEntry;
+pub use self::roles::{Fate, Roles};
 pub use self::stream_id::{ParseStreamIdError, StreamId};
 
 pub(crate) use self::entries::Span;
@@ -173,21 +175,6 @@ pub struct PositionBatch {
     pub rejects: Vec<Reject>,
 }
 
-/// What a lane made of a position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Role {
-    /// It times nobody.
-    #[default]
-    Nobody,
-    /// It was taken into the state of its entry.
-    InOrder,
-    /// The state of its entry is not here; it waits for it.
-    Waiting,
-    /// It is not newer than what its entry's state has seen: it was not taken in, and if it is stored and was not
-    /// before, the past of the entry has changed.
-    Late,
-}
-
 /// What travels with the rows through every stage: the positions to be stored, the refusals, and how much of the
 /// memory budget they hold.
 #[derive(Debug, Default)]
@@ -197,7 +184,7 @@ pub struct Rows {
     /// The entry of the stream that each position came from; empty where the source is a file.
     pub ids: Vec<StreamId>,
     /// What the lane made of each position; empty before it has seen them.
-    pub roles: Vec<Role>,
+    pub roles: Vec<Roles>,
     /// To be told.
     pub rejects: Vec<Reject>,
     /// The bytes these rows hold, given back when the rows are dropped.
@@ -279,8 +266,8 @@ pub struct Snapshot {
 /// The state of an entry, to be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedState {
-    /// The latest position it has seen.
-    pub evaluated_to: Timestamp,
+    /// The latest position it has seen, if any.
+    pub evaluated_to: Option<Timestamp>,
     /// See [`race::follow::Follower::save`].
     pub bytes: Vec<u8>,
 }

@@ -18,7 +18,7 @@ use self::locate::Locate;
 use self::penalty::Penalty;
 use self::states::States;
 use crate::batch::{EntryKey, EvaluatedBatch, FencedBatch, LanePart, Rows, Snapshot};
-use crate::limits::EVALUATE_EVERY_MS;
+use crate::limits::{EVALUATE_EVERY_MS, SAVE_AFTER_FIXES, SAVE_EVICTED_AFTER_FIXES, WAITING_FIXES};
 
 pub use self::states::{Follow, FromStorage, News};
 
@@ -53,6 +53,30 @@ impl LaneReport {
     }
 }
 
+/// When a lane speaks, and how much it keeps; by default as the limits say.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// See [`EVALUATE_EVERY_MS`].
+    pub evaluate_every: Duration,
+    /// See [`WAITING_FIXES`].
+    pub waiting_fixes: usize,
+    /// See [`SAVE_AFTER_FIXES`].
+    pub save_after_fixes: u32,
+    /// See [`SAVE_EVICTED_AFTER_FIXES`].
+    pub save_evicted_after_fixes: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            evaluate_every: Duration::from_millis(EVALUATE_EVERY_MS),
+            waiting_fixes: WAITING_FIXES,
+            save_after_fixes: SAVE_AFTER_FIXES,
+            save_evicted_after_fixes: SAVE_EVICTED_AFTER_FIXES,
+        }
+    }
+}
+
 /// The stages of a lane, in order, and the states they work on.
 #[derive(Debug)]
 pub struct Lane {
@@ -64,6 +88,7 @@ pub struct Lane {
     /// The number of the next batch.
     seq: u64,
     evaluated: Instant,
+    bounds: Bounds,
 }
 
 impl Lane {
@@ -75,12 +100,29 @@ impl Lane {
         follow: &Follow,
         committed: Arc<AtomicU64>,
     ) -> Self {
+        Self::bounded(number, lanes, course, follow, committed, Bounds::default())
+    }
+
+    /// The same with other bounds.
+    pub fn bounded(
+        number: usize,
+        lanes: usize,
+        course: &Arc<Course>,
+        follow: &Follow,
+        committed: Arc<AtomicU64>,
+        bounds: Bounds,
+    ) -> Self {
         let states = match follow {
             Follow::Nothing => None,
-            _ => Some(States::new(Arc::clone(course), follow, lanes, committed)),
+            _ => Some(States::new(Arc::clone(course), follow, lanes, committed, bounds)),
         };
         let (locate, penalty) = (Locate::default(), Penalty::default());
-        Self { number, states, locate, penalty, seq: 1, evaluated: Instant::now() }
+        Self { number, states, locate, penalty, seq: 1, evaluated: Instant::now(), bounds }
+    }
+
+    /// From now on entries are evaluated as often as this.
+    pub fn set_evaluate_every(&mut self, every: Duration) {
+        self.bounds.evaluate_every = every;
     }
 
     /// Takes the next rows of the lane's devices; none at all when only time has passed or news came.
@@ -93,10 +135,10 @@ impl Lane {
         let mut snapshots = Vec::new();
         if states.backed {
             let evicted = states.evict();
-            snapshots = self.penalty.evicted(&states.course, evicted);
-            if self.evaluated.elapsed() >= Duration::from_millis(EVALUATE_EVERY_MS) {
+            snapshots = self.penalty.evicted(&states.course, evicted, self.bounds.save_evicted_after_fixes);
+            if self.evaluated.elapsed() >= self.bounds.evaluate_every {
                 self.evaluated = Instant::now();
-                snapshots.extend(self.penalty.changed(states));
+                snapshots.extend(self.penalty.changed(states, self.bounds.save_after_fixes));
             }
         }
         self.batch(fenced, snapshots)
@@ -121,7 +163,7 @@ impl Lane {
         self.states.as_ref().is_some_and(|states| {
             !states.wanted.is_empty()
                 || (states.backed
-                    && self.evaluated.elapsed() >= Duration::from_millis(EVALUATE_EVERY_MS)
+                    && self.evaluated.elapsed() >= self.bounds.evaluate_every
                     && states.slots.values().any(|slot| slot.changed))
         })
     }
@@ -129,7 +171,12 @@ impl Lane {
     /// The end of the input: every track ends with its last fix.
     pub fn finish(mut self) -> (EvaluatedBatch, LaneReport) {
         let snapshots = match &mut self.states {
-            Some(states) => self.penalty.ended(states),
+            Some(states) => {
+                if states.backed {
+                    states.want_all_waiting();
+                }
+                self.penalty.ended(states)
+            }
             None => Vec::new(),
         };
         let last = self.batch(FencedBatch::default(), snapshots);

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod broker;
 pub mod decode;
 pub mod in_flight;
+pub mod judge;
 pub mod lane;
 pub mod limits;
 pub mod source;

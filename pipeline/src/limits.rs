@@ -112,6 +112,9 @@ pub const DONE_BATCHES: usize = 16;
 /// for once more instead.
 pub const WAITING_FIXES: usize = 1_024;
 
+/// Instants told to a lane with a state, so that it knows a repeat of one: a tracker repeats some dozen.
+pub const SEEN_INSTANTS: usize = 256;
+
 /// States on their way from storage to a lane: the judge waits with more.
 pub const LANE_NEWS: usize = 1_024;
 

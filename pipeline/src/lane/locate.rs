@@ -9,7 +9,7 @@ use race::time::Timestamp;
 
 use super::LaneReport;
 use super::states::States;
-use crate::batch::{EntryKey, Located, LocatedBatch, Role, Rows};
+use crate::batch::{EntryKey, Located, LocatedBatch, Roles, Rows};
 use crate::limits::UNKNOWN_DEVICES_NAMED;
 
 /// The stage; the tracks are in [`States`].
@@ -26,8 +26,8 @@ impl Locate {
         let mut batch = LocatedBatch::default();
         rows.roles.reserve(rows.positions.len());
         for position in &rows.positions {
-            let role = self.position(states, position, &mut batch);
-            rows.roles.push(role);
+            let roles = self.position(states, position, &mut batch);
+            rows.roles.push(roles);
         }
         batch.rows = rows;
         batch
@@ -52,22 +52,22 @@ impl Locate {
         self.report
     }
 
-    fn position(&mut self, states: &mut States, position: &Position, batch: &mut LocatedBatch) -> Role {
+    fn position(&mut self, states: &mut States, position: &Position, batch: &mut LocatedBatch) -> Roles {
         let course = Arc::clone(&states.course);
         let Some(uses) = course.roster.uses(&position.device_id) else {
             states.counts.unknown += 1;
             self.unknown(position);
-            return Role::Nobody;
+            return Roles::NOBODY;
         };
-        let mut role = Role::Nobody;
+        let mut roles = Roles::NOBODY;
         for place in uses.iter().filter(|place| place.covers(position.ts)) {
-            role = role.max(self.fix(states, (place.event, place.entry), position, batch));
+            roles |= self.fix(states, (place.event, place.entry), position, batch);
         }
-        if role == Role::Nobody {
+        if roles == Roles::NOBODY {
             states.counts.not_timing += 1;
             self.report.not_timing += 1;
         }
-        role
+        roles
     }
 
     fn fix(
@@ -76,11 +76,11 @@ impl Locate {
         entry: EntryKey,
         position: &Position,
         batch: &mut LocatedBatch,
-    ) -> Role {
-        let (backed, seq) = (states.backed, states.seq);
+    ) -> Roles {
+        let (backed, seq, waiting_fixes) = (states.backed, states.seq, states.bounds.waiting_fixes);
         let slot = states.slot(entry);
         if backed {
-            slot.remember(seq, position);
+            slot.remember(seq, position, waiting_fixes);
         }
         let (waits, latest) = (slot.follower.is_none(), slot.latest());
         if waits {
@@ -90,12 +90,12 @@ impl Locate {
             self.report.touched.insert(entry);
         }
         match latest {
-            _ if waits && backed => return Role::Waiting,
+            _ if waits && backed => return Roles::WAITING,
             // The first row offered is the one that is stored, so what repeats its instant is no evidence.
             Some(latest) if latest == position.ts => {
                 states.counts.repeated += 1;
                 self.report.repeated += 1;
-                return Role::Late;
+                return Roles::LATE;
             }
             Some(latest) if latest > position.ts => {
                 states.counts.late += 1;
@@ -104,13 +104,13 @@ impl Locate {
                     // Nobody comes back to say whether it was stored: the judge reads the whole track.
                     states.stale(entry);
                 }
-                return Role::Late;
+                return Roles::LATE;
             }
-            _ if waits => return Role::Waiting,
+            _ if waits => return Roles::WAITING,
             _ => {}
         }
         self.advance(states, entry, position, batch);
-        Role::InOrder
+        Roles::IN_ORDER
     }
 
     /// Takes a fix into its entry's track.
@@ -125,16 +125,17 @@ impl Locate {
         let event = &course.events[entry.0];
         let Some(slot) = states.slots.get_mut(&entry) else { return };
         let Some(follower) = slot.follower.as_mut() else { return };
-        let before = follower.track.latest();
+        // What was judged as if the track had ended may be decided otherwise now.
+        slot.changed |= !follower.track.is_settled();
         follower.track.push(position, &mut self.moved);
         slot.changed |= !follower.track.is_settled();
-        slot.changed |= reaches(&event.entries[entry.1].targets, before, position.ts);
         slot.unsaved = slot.unsaved.saturating_add(1);
         for movement in self.moved.drain(..) {
             let start = batch.near.len();
             event.features.near(&movement, &mut batch.near);
             let near: std::ops::Range<usize> = start..batch.near.len();
             slot.changed |= movement.weak || !near.is_empty();
+            slot.changed |= reaches(&event.entries[entry.1].targets, &movement);
             batch.movements.push(Located { entry, movement, near });
         }
     }
@@ -151,10 +152,11 @@ impl Locate {
     }
 }
 
-/// Whether a track that ended before a slot now reaches it.
-fn reaches(targets: &[Timestamp], before: Option<Timestamp>, now: Timestamp) -> bool {
+/// Whether a movement brings the end of a track to a slot that it had not reached.
+fn reaches(targets: &[Timestamp], movement: &Movement) -> bool {
     let passed = |ts| targets.partition_point(|target| *target <= ts);
-    !targets.is_empty() && before.map_or(0, passed) != passed(now)
+    let before = if movement.is_beginning() { 0 } else { passed(movement.from.ts) };
+    before != passed(movement.to.ts)
 }
 
 /// Ids of features near a movement.

@@ -8,7 +8,6 @@ use race::follow::Scratch;
 
 use super::states::{Slot, States};
 use crate::batch::{EntryKey, SavedState, Snapshot};
-use crate::limits::{SAVE_AFTER_FIXES, SAVE_EVICTED_AFTER_FIXES};
 
 /// Judges the lane's entries.
 #[derive(Debug, Default)]
@@ -18,29 +17,33 @@ pub(super) struct Penalty {
 
 impl Penalty {
     /// What is true now of every entry that may have changed.
-    pub(super) fn changed(&mut self, states: &mut States) -> Vec<Snapshot> {
+    pub(super) fn changed(&mut self, states: &mut States, save_after: u32) -> Vec<Snapshot> {
         let course = Arc::clone(&states.course);
         // In order of their numbers, so that the same input gives the same batch.
         let due: BTreeSet<EntryKey> = states
             .slots
             .iter()
-            .filter(|(_, slot)| slot.follower.is_some() && (slot.changed || slot.unsaved >= SAVE_AFTER_FIXES))
+            .filter(|(_, slot)| slot.follower.is_some() && (slot.changed || slot.unsaved >= save_after))
             .map(|(entry, _)| *entry)
             .collect();
         let mut snapshots = Vec::with_capacity(due.len());
         for entry in due {
             if let Some(slot) = states.slots.get_mut(&entry) {
-                snapshots.extend(self.snapshot(&course, entry, slot, SAVE_AFTER_FIXES, false));
+                snapshots.extend(self.snapshot(&course, entry, slot, save_after, false));
             }
         }
         snapshots
     }
 
     /// What is true now of entries whose states are given up.
-    pub(super) fn evicted(&mut self, course: &Course, evicted: Vec<(EntryKey, Slot)>) -> Vec<Snapshot> {
-        let snapshot = |(entry, mut slot): (EntryKey, Slot)| {
-            self.snapshot(course, entry, &mut slot, SAVE_EVICTED_AFTER_FIXES, false)
-        };
+    pub(super) fn evicted(
+        &mut self,
+        course: &Course,
+        evicted: Vec<(EntryKey, Slot)>,
+        save_after: u32,
+    ) -> Vec<Snapshot> {
+        let snapshot =
+            |(entry, mut slot): (EntryKey, Slot)| self.snapshot(course, entry, &mut slot, save_after, false);
         evicted.into_iter().filter_map(snapshot).collect()
     }
 
@@ -76,10 +79,10 @@ impl Penalty {
         let evaluation = evaluates.then(|| follower.evaluation(event, entry, &mut self.scratch));
         let mut state = None;
         if slot.unsaved >= save_after
-            && let (Some(evaluated_to), Ok(bytes)) = (follower.track.latest(), follower.save(event, entry))
+            && let Ok(bytes) = follower.save(event, entry)
         {
             slot.unsaved = 0;
-            state = Some(SavedState { evaluated_to, bytes });
+            state = Some(SavedState { evaluated_to: follower.track.latest(), bytes });
         }
         (evaluation.is_some() || state.is_some()).then_some(Snapshot {
             entry: key,

@@ -10,8 +10,8 @@ use race::follow::Follower;
 use race::position::Position;
 use race::time::Timestamp;
 
+use super::Bounds;
 use crate::batch::{EntryKey, LaneCounts};
-use crate::limits::WAITING_FIXES;
 
 /// Where the state of an entry comes from.
 #[derive(Debug, Clone)]
@@ -42,9 +42,6 @@ pub(super) struct Slot {
     recent: VecDeque<(u64, Position)>,
     /// The batch at which more fixes had come than are kept: a state from storage must have seen it.
     overflowed_at: u64,
-    /// The batch that asks for the state. One that was read before that batch was committed is no answer: it may lack
-    /// fixes that were forgotten here since, being committed.
-    asked_at: u64,
     last_used: u64,
     /// The latest position that came while there was no state.
     latest: Option<Timestamp>,
@@ -61,6 +58,16 @@ pub enum News {
     State(FromStorage),
     /// The past of this entry changed: its state is to be asked for anew.
     Stale(EntryKey),
+}
+
+impl News {
+    /// The entry that it is of.
+    pub fn entry(&self) -> EntryKey {
+        match self {
+            Self::State(state) => state.entry,
+            Self::Stale(entry) => *entry,
+        }
+    }
 }
 
 /// The state of an entry by all that was stored.
@@ -88,6 +95,7 @@ pub(super) struct States {
     /// Whether storage stands behind.
     pub(super) backed: bool,
     max: usize,
+    pub(super) bounds: Bounds,
     /// The number of the batch at hand.
     pub(super) seq: u64,
     /// The last batch of this lane that is committed.
@@ -97,7 +105,13 @@ pub(super) struct States {
 }
 
 impl States {
-    pub(super) fn new(course: Arc<Course>, follow: &Follow, lanes: usize, committed: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        course: Arc<Course>,
+        follow: &Follow,
+        lanes: usize,
+        committed: Arc<AtomicU64>,
+        bounds: Bounds,
+    ) -> Self {
         let mut slots = HashMap::new();
         let (backed, max) = match follow {
             Follow::Backed { max_states } => (true, (max_states / lanes.max(1)).max(1)),
@@ -108,7 +122,7 @@ impl States {
             Follow::Nothing => (false, 0),
         };
         let (wanted, counts) = (Vec::new(), LaneCounts::default());
-        Self { course, slots, backed, max, seq: 1, committed, wanted, counts }
+        Self { course, slots, backed, max, bounds, seq: 1, committed, wanted, counts }
     }
 
     /// The slot of an entry, asked for or begun when there is none.
@@ -118,7 +132,7 @@ impl States {
         let slot = self.slots.entry(entry).or_insert_with(|| {
             if backed {
                 self.wanted.push(entry);
-                return Slot { asked_at: seq, ..Slot::default() };
+                return Slot::default();
             }
             let follower = Follower::new(&self.course.events[entry.0]);
             Slot { follower: Some(Box::new(follower)), ..Slot::default() }
@@ -131,44 +145,45 @@ impl States {
         slot
     }
 
-    /// The past of an entry changed.
+    /// The past of an entry changed: its state is asked for anew. Also when it was given up meanwhile, for what was
+    /// said of it last was out of date.
     pub(super) fn stale(&mut self, entry: EntryKey) {
-        let Some(slot) = self.slots.get_mut(&entry) else {
-            // Its state was given up meanwhile; the judge's own evaluation is out of date all the same.
+        let slot = self.slots.entry(entry).or_insert_with(|| {
             self.wanted.push(entry);
-            return;
-        };
+            Slot { last_used: self.seq, ..Slot::default() }
+        });
         if let Some(follower) = slot.follower.take() {
             slot.latest = follower.track.latest();
-            slot.asked_at = self.seq;
             self.wanted.push(entry);
         }
         slot.changed = false;
     }
 
+    /// Asks once more for every state that was not heard: nobody will take it, but what came since the last read is
+    /// judged.
+    pub(super) fn want_all_waiting(&mut self) {
+        let waiting = self.slots.iter().filter(|(_, slot)| slot.follower.is_none());
+        self.wanted.extend(waiting.map(|(entry, _)| *entry));
+        self.wanted.sort_unstable();
+        self.wanted.dedup();
+    }
+
     /// Takes a state from storage. Returns the fixes that it lacks; it is not taken, and asked for again, when it
-    /// cannot be told whether it lacks one that is older than others. One that is no answer is passed over: the answer
-    /// is still to come.
+    /// cannot be told whether it lacks one that is older than others.
     pub(super) fn resume(&mut self, state: FromStorage) -> Vec<Position> {
         let FromStorage { entry, follower, included, generation, unsaved, seen } = state;
-        let Some(slot) = self.slots.get_mut(&entry) else { return Vec::new() };
-        if slot.follower.is_some() {
-            // It was read twice, and nothing that is older than this news made the state here stale. The judge
-            // passes over what was said under the number before.
-            slot.generation = generation;
-            slot.changed = true;
+        let Some(slot) = self.slots.get_mut(&entry).filter(|slot| slot.follower.is_none()) else {
             return Vec::new();
-        }
-        if included < slot.asked_at {
-            return Vec::new();
-        }
+        };
         slot.forget(included);
-        let lacking = slot.lacking(follower.track.latest(), &seen);
-        let Some(lacking) = lacking.filter(|_| slot.overflowed_at <= included) else {
-            slot.asked_at = self.seq;
+        let Some(lacking) = slot.lacking(follower.track.latest(), &seen) else {
             self.wanted.push(entry);
             return Vec::new();
         };
+        if slot.overflowed_at > included {
+            self.wanted.push(entry);
+            return Vec::new();
+        }
         slot.follower = Some(follower);
         slot.generation = generation;
         slot.unsaved = unsaved;
@@ -205,8 +220,8 @@ impl States {
 
 impl Slot {
     /// Keeps a fix until its batch is committed.
-    pub(super) fn remember(&mut self, seq: u64, position: &Position) {
-        if self.recent.len() >= WAITING_FIXES {
+    pub(super) fn remember(&mut self, seq: u64, position: &Position, waiting_fixes: usize) {
+        if self.recent.len() >= waiting_fixes {
             self.recent.clear();
             self.overflowed_at = seq;
         }

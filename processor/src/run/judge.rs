@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, TrySendError};
-use pipeline::batch::{EntryKey, Snapshot};
+use pipeline::batch::EntryKey;
+use pipeline::judge::{Desk, ToSave, Work};
 use pipeline::lane::News;
+use pipeline::limits::SAVE_EVICTED_AFTER_FIXES;
 use race::course::Course;
 use race::follow::SAVED_VERSION;
-use race::judge::EntryEvaluation;
 use race::record::StageResult;
 use storage::{EntryRecords, Fence, Judged, Live, NewState, StoreError};
 use tokio::time::{Instant, sleep, timeout};
@@ -22,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::standings::Standings;
 use super::backoff::Backoff;
 use super::events::Events;
-use super::mailbox::{Mailbox, Work};
+use super::mailbox::Mailbox;
 use super::metrics::{Change, ChangeKind, Peer};
 use super::persist::TakenOver;
 use super::sink::now;
@@ -31,6 +32,11 @@ use super::sink::now;
 const RANK_EVERY: Duration = Duration::from_millis(500);
 /// Entries read from storage in one step: their queries are one, and news of others does not wait for long.
 const READ_ENTRIES: usize = 64;
+/// Between two attempts to read entries whose positions the database refuses to give: a person has to look.
+const RECALL_EVERY: Duration = Duration::from_secs(60);
+/// What a judge takes at most to read what is known to be out of date when the writers have ended: the next one looks
+/// at everybody, so that a handover is not held up for it.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct Judge<S> {
@@ -41,20 +47,10 @@ pub(super) struct Judge<S> {
     news: Vec<Sender<News>>,
     committed: Vec<Arc<AtomicU64>>,
     events: Arc<Events>,
-    books: BTreeMap<EntryKey, Book>,
+    desk: Desk,
     standings: Standings,
-    wanted: BTreeSet<EntryKey>,
     unsent: VecDeque<(usize, News)>,
     states: BTreeMap<usize, u64>,
-}
-
-/// What is known of one entry.
-#[derive(Debug, Default)]
-struct Book {
-    /// The number of the last state that was handed to its lane.
-    generation: u32,
-    /// What is saved, if this judge saved it.
-    saved: Option<EntryRecords>,
 }
 
 impl<S: Live> Judge<S> {
@@ -67,109 +63,97 @@ impl<S: Live> Judge<S> {
         committed: Vec<Arc<AtomicU64>>,
         events: Arc<Events>,
     ) -> Self {
-        // Nobody knows what an earlier holder of the lease left undone: everybody is looked at once.
-        let all = course.events.iter().enumerate();
-        let wanted = all.flat_map(|(e, event)| (0..event.entries.len()).map(move |n| (e, n))).collect();
+        let desk = Desk::new(Arc::clone(&course), SAVE_EVICTED_AFTER_FIXES);
         let standings = Standings::new(&course);
-        let (books, unsent, states) = Default::default();
-        Self {
-            store,
-            course,
-            fence,
-            mailbox,
-            news,
-            committed,
-            events,
-            books,
-            standings,
-            wanted,
-            unsent,
-            states,
-        }
+        let (unsent, states) = Default::default();
+        Self { store, course, fence, mailbox, news, committed, events, desk, standings, unsent, states }
     }
 
     /// Judges until the writers have ended.
     pub(super) async fn run(mut self) -> Result<(), TakenOver> {
-        let mut ranked = Instant::now();
+        let (mut ranked, mut recalled) = (Instant::now(), Instant::now());
         loop {
             let (work, closed) = self.mailbox.take();
             self.take(work).await?;
-            if !closed {
-                self.read_some().await?;
+            if closed {
+                return self.close().await;
             }
+            self.read_some().await?;
             self.send_news();
-            if closed || ranked.elapsed() >= RANK_EVERY {
+            if ranked.elapsed() >= RANK_EVERY {
                 self.rank().await?;
                 ranked = Instant::now();
             }
-            if closed {
-                return Ok(());
+            if recalled.elapsed() >= RECALL_EVERY {
+                self.desk.recall();
+                recalled = Instant::now();
             }
-            if self.wanted.is_empty() {
+            if self.desk.is_idle() {
                 // Nobody wakes a judge for a rank that is due.
                 drop(timeout(RANK_EVERY, self.mailbox.came()).await);
             }
         }
     }
 
-    async fn take(&mut self, work: Work) -> Result<(), TakenOver> {
-        for entry in work.stale {
-            // What the lane says from now on, until it has the next state, is out of date.
-            self.books.entry(entry).or_default().generation += 1;
-            self.tell(entry, News::Stale(entry));
+    /// Reads what is known to be out of date, if that is soon done, and ranks the field for the last time.
+    async fn close(&mut self) -> Result<(), TakenOver> {
+        self.desk.close();
+        let deadline = Instant::now() + CLOSING;
+        while !self.desk.is_idle() && Instant::now() < deadline {
+            self.read_some().await?;
+            // Nobody hears it.
+            self.unsent.clear();
         }
-        self.states.extend(work.states);
+        self.rank().await
+    }
+
+    async fn take(&mut self, work: Work) -> Result<(), TakenOver> {
+        self.states.extend(&work.states);
         let states: u64 = self.states.values().sum();
         self.events.metrics.states.set(i64::try_from(states).unwrap_or(i64::MAX));
-        for (entry, snapshot) in work.snapshots {
-            self.save_snapshot(entry, snapshot).await?;
+        let (news, snapshots) = self.desk.take(work);
+        for news in news {
+            self.tell(news);
         }
-        self.wanted.extend(work.wanted);
+        for snapshot in snapshots {
+            let entry = snapshot.entry;
+            let (evaluation, save) = self.desk.accept(snapshot);
+            if let Some(evaluation) = evaluation {
+                // A place in the field depends on more than what is recorded of an entry.
+                self.standings.set(entry, evaluation);
+            }
+            if let Some(save) = save {
+                self.save(save).await?;
+            }
+        }
         Ok(())
     }
 
-    async fn save_snapshot(&mut self, entry: EntryKey, snapshot: Snapshot) -> Result<(), TakenOver> {
-        let book = self.books.entry(entry).or_default();
-        if snapshot.generation != book.generation {
-            return Ok(());
-        }
-        let state = snapshot.state.map(|state| NewState {
-            version: SAVED_VERSION,
-            evaluated_to: Some(state.evaluated_to),
-            bytes: state.bytes,
-        });
-        let found = snapshot.evaluation.map(|evaluation| {
-            let found = records(&evaluation);
-            // A place in the field depends on more than what is recorded of an entry.
-            self.standings.set(entry, evaluation);
-            found
-        });
-        // Most fixes inside of something change nothing that is recorded: they cost no transaction.
-        let unchanged = found.is_none() || found == book.saved;
-        if unchanged && state.is_none() {
-            return Ok(());
-        }
-        let Some(records) = found.or_else(|| book.saved.clone()) else { return Ok(()) };
-        self.save(entry, records, state, None).await
-    }
-
     /// Saves what is true of an entry.
-    async fn save(
-        &mut self,
-        key: EntryKey,
-        records: EntryRecords,
-        state: Option<NewState>,
-        clears_dirty: Option<i64>,
-    ) -> Result<(), TakenOver> {
-        let judged = Judged { records, state, clears_dirty };
+    async fn save(&mut self, save: ToSave) -> Result<(), TakenOver> {
+        let ToSave { entry, records, state, clears_dirty } = save;
+        let entry_id = self.course.events[entry.0].entries[entry.1].row.id;
+        let judged = Judged {
+            records: EntryRecords {
+                entry_id,
+                crossings: records.crossings.clone(),
+                penalties: records.penalties.clone(),
+            },
+            state: state.map(|state| NewState {
+                version: SAVED_VERSION,
+                evaluated_to: state.evaluated_to,
+                bytes: state.bytes,
+            }),
+            clears_dirty,
+        };
         let saved = self.until_done(|| self.store.save_judged(Some(&self.fence), &judged, now())).await?;
         self.events.metrics.evaluations.inc();
         match saved {
             Ok(changes) => {
                 self.count(changes);
-                self.books.entry(key).or_default().saved = Some(judged.records);
+                self.desk.saved(entry, records);
             }
-            Err(error) => self.events.race_error(judged.records.entry_id, &error),
+            Err(error) => self.events.race_error(entry_id, &error),
         }
         Ok(())
     }
@@ -246,8 +230,8 @@ impl<S: Live> Judge<S> {
         Some(pipeline::topology::lane_of(&self.course, &span.device, self.news.len()))
     }
 
-    fn tell(&mut self, entry: EntryKey, news: News) {
-        if let Some(lane) = self.lane(entry) {
+    fn tell(&mut self, news: News) {
+        if let Some(lane) = self.lane(news.entry()) {
             self.unsent.push_back((lane, news));
         }
     }
@@ -271,14 +255,5 @@ impl<S: Live> Judge<S> {
     /// How far the batches of an entry's lane are committed.
     fn committed(&self, entry: EntryKey) -> u64 {
         self.lane(entry).map_or(0, |lane| self.committed[lane].load(Ordering::Acquire))
-    }
-}
-
-/// What is recorded of an entry.
-fn records(evaluation: &EntryEvaluation) -> EntryRecords {
-    EntryRecords {
-        entry_id: evaluation.entry_id,
-        crossings: evaluation.crossings.clone(),
-        penalties: evaluation.stages.iter().flat_map(|stage| stage.penalties.clone()).collect(),
     }
 }

@@ -1,31 +1,10 @@
 //! What the writers tell the judge. It never fills: what is newer replaces what is older, entry by entry, so that a slow
 //! judge holds back nobody's positions.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pipeline::batch::{EntryKey, LanePart, Snapshot};
+use pipeline::judge::{Mail, Work};
 use tokio::sync::Notify;
-
-/// What came of one commit.
-#[derive(Debug)]
-pub(super) struct Mail {
-    pub(super) parts: Vec<LanePart>,
-    /// Entries whose state in the lane is not what is stored.
-    pub(super) stale: BTreeSet<EntryKey>,
-}
-
-/// All that is to be done.
-#[derive(Debug, Default)]
-pub(super) struct Work {
-    /// The latest of each entry, evaluation and state each for itself.
-    pub(super) snapshots: BTreeMap<EntryKey, Snapshot>,
-    /// To be read from storage for their lane.
-    pub(super) wanted: BTreeSet<EntryKey>,
-    pub(super) stale: BTreeSet<EntryKey>,
-    /// The states each lane holds.
-    pub(super) states: BTreeMap<usize, u64>,
-}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -37,30 +16,7 @@ pub(super) struct Mailbox {
 impl Mailbox {
     /// Adds what came of a commit.
     pub(super) fn put(&self, mail: Mail) {
-        let mut locked = self.lock();
-        let work = &mut locked.0;
-        for part in mail.parts {
-            work.states.insert(part.lane, part.counts.states);
-            work.wanted.extend(part.wanted);
-            for snapshot in part.snapshots {
-                match work.snapshots.get_mut(&snapshot.entry) {
-                    // What was built on the same state and says nothing new of one of them leaves that one.
-                    Some(before) if before.generation == snapshot.generation => {
-                        if snapshot.evaluation.is_some() {
-                            before.evaluation = snapshot.evaluation;
-                        }
-                        if snapshot.state.is_some() {
-                            before.state = snapshot.state;
-                        }
-                    }
-                    _ => {
-                        work.snapshots.insert(snapshot.entry, snapshot);
-                    }
-                }
-            }
-        }
-        work.stale.extend(mail.stale);
-        drop(locked);
+        self.lock().0.add(mail);
         self.came.notify_one();
     }
 

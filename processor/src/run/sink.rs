@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pipeline::batch::{CommittedBatch, EntryKey, EvaluatedBatch, RefusedEntry, Role, StreamId};
+use pipeline::batch::{CommittedBatch, EntryKey, EvaluatedBatch, Fate, RefusedEntry, Roles, StreamId};
 use pipeline::broker::{Broker, Letter};
+use pipeline::judge::Mail;
 use pipeline::write::Sink;
 use race::course::Course;
 use race::position::Position;
@@ -17,7 +18,7 @@ use tokio::time::sleep;
 use super::acker::Done;
 use super::backoff::Backoff;
 use super::events::Events;
-use super::mailbox::{Mail, Mailbox};
+use super::mailbox::Mailbox;
 use super::metrics::{Notice, NoticeKind, Peer, Stage, StageKind, WriteKind, WriteStatus};
 use super::names::StreamNames;
 use super::persist::{Outcome, Persist, Stored, TakenOver};
@@ -80,10 +81,10 @@ impl<S: Live> Sink for LiveSink<S> {
 
 impl<S: Live> LiveSink<S> {
     /// Rows that change the past of an entry if they are inserted.
-    fn touches(&self, positions: &[Position], roles: &[Role]) -> Vec<Touch> {
+    fn touches(&self, positions: &[Position], roles: &[Roles]) -> Vec<Touch> {
         let mut touches = Vec::new();
         for (row, position) in positions.iter().enumerate() {
-            if matches!(roles.get(row), Some(Role::Late | Role::Waiting)) {
+            if roles.get(row).is_some_and(|roles| roles.may_change_past()) {
                 let entries = self.entries(position).map(|(event, entry)| {
                     let entry_id = self.course.events[event].entries[entry].row.id;
                     Touch { row, entry_id }
@@ -94,25 +95,24 @@ impl<S: Live> LiveSink<S> {
         touches
     }
 
-    /// Entries whose state in the lane is not what is stored: a late row was inserted, or one that was taken in was
-    /// not. In a batch that was offered again, a late row that is a duplicate may have been inserted the first time.
+    /// Entries whose state in the lane is not what is stored. In a batch that was offered again, a row that is known may
+    /// have been inserted the first time.
     fn stale(
         &self,
         positions: &[Position],
-        roles: &[Role],
+        roles: &[Roles],
         outcomes: &[Outcome],
         offered_again: bool,
     ) -> BTreeSet<EntryKey> {
         let mut stale = BTreeSet::new();
-        for ((position, role), outcome) in positions.iter().zip(roles).zip(outcomes) {
-            let is_stale = match (role, outcome) {
-                (Role::Nobody, _) | (Role::Waiting, Ok(_)) => false,
-                (Role::Late, Ok(outcome)) => offered_again || *outcome == RowOutcome::Inserted,
-                (Role::Late, Err(_)) => false,
-                (Role::InOrder, outcome) => !matches!(outcome, Ok(RowOutcome::Inserted)),
-                (Role::Waiting, Err(_)) => true,
+        for ((position, roles), outcome) in positions.iter().zip(roles).zip(outcomes) {
+            let fate = match outcome {
+                Ok(RowOutcome::Inserted) => Fate::Inserted,
+                Ok(_) if offered_again => Fate::Unclear,
+                Ok(RowOutcome::Duplicate | RowOutcome::Conflict) => Fate::Known,
+                Err(_) => Fate::Refused,
             };
-            if is_stale {
+            if roles.is_stale(fate) {
                 stale.extend(self.entries(position));
             }
         }
