@@ -1,11 +1,11 @@
-//! A lane and what the judge tells it, in the orders in which it may come.
+//! A lane hears of an entry whose state it has given up. All other orders are in `lanes_backed.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pipeline::batch::{EntryKey, EvaluatedBatch, Role, Rows};
+use pipeline::batch::{EntryKey, EvaluatedBatch, Rows};
 use pipeline::lane::{Follow, FromStorage, Lane, News};
 use race::course::{Course, parse};
 use race::follow::Follower;
@@ -74,21 +74,6 @@ impl Bench {
 }
 
 #[test]
-fn what_a_lane_says_counts_although_the_judge_read_the_entry_once_more() {
-    let mut bench = Bench::new(10);
-    assert_eq!(bench.fix(1, 0).parts[0].wanted, [ONE]);
-    // The judge reads all entries when it begins, and then this one again because the lane asks for it.
-    bench.lane.hear(bench.state(ONE, 1, 1));
-    bench.lane.hear(bench.state(ONE, 2, 1));
-    assert_eq!(bench.fix(1, 1).rows.roles, [Role::InOrder]);
-    let (last, _) = bench.lane.finish();
-    let snapshots = &last.parts[0].snapshots;
-    assert_eq!(snapshots.len(), 1);
-    assert_eq!(snapshots[0].generation, 2, "the judge passes over what is of another generation");
-    assert!(snapshots[0].evaluation.is_some(), "what was said before was passed over");
-}
-
-#[test]
 fn a_past_that_changed_is_judged_anew_although_the_state_was_given_up() {
     let mut bench = Bench::new(1);
     for (entry, device) in [(ONE, 1), (OTHER, 2)] {
@@ -102,25 +87,4 @@ fn a_past_that_changed_is_judged_anew_although_the_state_was_given_up() {
     bench.lane.hear(News::Stale(ONE));
     assert!(bench.lane.is_due());
     assert_eq!(bench.lane.run(Rows::default()).parts[0].wanted, [ONE]);
-}
-
-#[test]
-fn a_state_that_was_read_before_it_was_asked_for_is_not_taken() {
-    let mut bench = Bench::new(10);
-    let first = bench.fix(1, 0);
-    bench.commit(&first);
-    bench.lane.hear(bench.state(ONE, 1, 1));
-    // This one is committed, and so nobody keeps it for a state that may lack it.
-    let second = bench.fix(1, 1);
-    bench.commit(&second);
-    assert_eq!(bench.fix(1, 2).rows.roles, [Role::InOrder]);
-    bench.lane.hear(News::Stale(ONE));
-    // The judge had begun to read before the second batch was committed.
-    bench.lane.hear(bench.state(ONE, 2, 1));
-    let asks = bench.fix(1, 3);
-    assert_eq!(asks.rows.roles, [Role::Waiting]);
-    assert_eq!(asks.parts[0].wanted, [ONE], "once");
-    bench.commit(&asks);
-    bench.lane.hear(bench.state(ONE, 3, asks.parts[0].seq));
-    assert_eq!(bench.fix(1, 4).rows.roles, [Role::InOrder]);
 }
