@@ -158,11 +158,21 @@ impl Postgres {
     /// SIGKILL to the server and all its backends: what a power cut of the process leaves is what is on disk.
     pub fn kill9(&mut self) -> Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
+        // It is to start no further one between the look and the kill.
+        process::signal("STOP", &[child.id()])?;
         // The postmaster first, or it would see its children die and clean up after them.
         let backends = process::children(child.id());
         let pids: Vec<u32> = std::iter::once(child.id()).chain(backends).collect();
         process::signal("KILL", &pids)?;
         child.wait()?;
+        // A server that is started again refuses to while one of them holds the shared memory.
+        let end = Instant::now() + Duration::from_secs(STOP_SECONDS);
+        while pids.iter().any(|&pid| process::lives(pid)) {
+            if Instant::now() > end {
+                return Err(Error::Late { what: "die", seconds: STOP_SECONDS, log: self.log_tail() });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(())
     }
 

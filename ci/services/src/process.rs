@@ -81,3 +81,9 @@ pub(crate) fn children(parent: u32) -> Vec<u32> {
         })
         .collect()
 }
+
+/// Whether a process still holds what it had: one that is dead and not yet waited for does not.
+pub(crate) fn lives(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
