@@ -60,7 +60,7 @@ pub fn course() -> Arc<Course> {
         add(
             "segments",
             json!({"id": id(event + 6), "stage_id": id(event + 1), "sort_order": 1, "type": "special-stage",
-                "start_mode": "rolling", "entry_geofence_id": id(event + 2), "exit_geofence_id": id(event + 3)}),
+                "start_mode": if event == 100 { "standing" } else { "rolling" }, "entry_geofence_id": id(event + 2), "exit_geofence_id": id(event + 3)}),
         );
         for (n, x, y) in [(7, 300.0, 0.0), (8, 700.0, 45.0)] {
             add(

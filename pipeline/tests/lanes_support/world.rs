@@ -101,13 +101,17 @@ impl World {
     /// Does one of the things that may happen next; nothing when it cannot happen now.
     pub fn step(&mut self, what: u8, how: u8) {
         match what % 16 {
-            0..=2 => self.deliver(usize::from(how % 8) + 1),
+            0..=2 => self.deliver(usize::from(how % 4) + 1),
             3 => self.tick(how.is_multiple_of(2)),
             4..=5 => self.commit(usize::from(how % 3) + 1),
             6..=7 => self.tell_committed(),
             8 => self.acknowledge(usize::from(how % 8) + 1),
-            9..=12 => self.judge(),
-            13..=14 => self.hear(),
+            9..=10 => (0..how % 32).for_each(|_| self.judge()),
+            11 => self.judge(),
+            12 => self.hear(),
+            13 => (0..how % 4).for_each(|_| self.hear()),
+            // For a while everything goes on as it should: what comes then finds states that are followed.
+            14 => (0..how % 4).for_each(|_| self.go_on(0)),
             _ if how < 24 => self.restart(),
             _ => {}
         }
@@ -119,15 +123,22 @@ impl World {
             if self.is_idle() {
                 return;
             }
-            self.deliver(4);
-            self.tick(true);
-            self.commit(2);
-            self.tell_committed();
-            self.acknowledge(8);
+            self.go_on(4);
+        }
+        panic!("it goes on for ever");
+    }
+
+    /// One step of everybody.
+    fn go_on(&mut self, rows: usize) {
+        self.deliver(rows);
+        self.tick(true);
+        self.commit(2);
+        self.tell_committed();
+        self.acknowledge(8);
+        for _ in 0..8 {
             self.judge();
             self.hear();
         }
-        panic!("it goes on for ever");
     }
 
     /// Ends the process in good order: the lane ends, all is committed, and the judge reads what is left to it.
