@@ -10,8 +10,13 @@
     reason = "a test ends at what it does not expect; each part uses a part of the platform"
 )]
 
+mod broker_loss;
+mod config;
 mod fleet;
+mod outage;
 mod platform;
 mod records;
 mod start;
+mod state;
+mod two;
 mod worker;
