@@ -158,13 +158,13 @@ impl Lane {
         }
     }
 
-    /// Whether entries wait to be asked for, or for their evaluation, without another fix.
+    /// Whether entries wait to be asked for, for their evaluation, or to be given up, without another fix.
     pub fn is_due(&self) -> bool {
         self.states.as_ref().is_some_and(|states| {
             !states.wanted.is_empty()
                 || (states.backed
                     && self.evaluated.elapsed() >= self.bounds.evaluate_every
-                    && states.slots.values().any(|slot| slot.changed))
+                    && (states.slots.values().any(|slot| slot.changed) || states.has_excess()))
         })
     }
 

@@ -63,12 +63,13 @@ pub(crate) async fn serve(settings: &Settings, stop: &CancellationToken) -> anyh
         tokio::spawn(servers::watch(broker.clone(), names::StreamNames::of(settings), Arc::clone(&events)));
 
     health.set_phase("waiting for postgresql");
-    let worked = match Servers::reach(settings, broker, &events, &guarded).await? {
-        Some(servers) => {
+    let worked = match Servers::reach(settings, broker, &events, &guarded).await {
+        Ok(Some(servers)) => {
             health.asks(servers.judge.clone());
             work(settings, &servers, &events, &health, &guarded).await
         }
-        None => Ok(()),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
     };
     watch.abort();
     let lost_name = guarded.is_cancelled() && !stop.is_cancelled();
@@ -157,6 +158,10 @@ async fn hold<S: Live>(
         let ended = shift::work(settings, servers, duty, events, &shift).await;
         refresh.abort();
         if ended? == Ended::TakenOver {
+            tracing::warn!(
+                token = fence.token,
+                "what was to be committed was refused: another instance has taken over the lease"
+            );
             return Ok(());
         }
         takes_everything = false;

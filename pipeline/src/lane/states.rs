@@ -190,6 +190,12 @@ impl States {
         lacking
     }
 
+    /// Whether there are more states than there is room for, and one that can be given up.
+    pub(super) fn has_excess(&self) -> bool {
+        let committed = self.committed.load(Ordering::Acquire);
+        self.slots.len() > self.max && self.slots.values().any(|slot| slot.can_go(committed))
+    }
+
     /// Gives up the states used least lately, if there are more than there is room for.
     pub(super) fn evict(&mut self) -> Vec<(EntryKey, Slot)> {
         if self.slots.len() <= self.max {
@@ -199,8 +205,7 @@ impl States {
         let mut idle: Vec<(u64, EntryKey)> = self
             .slots
             .iter()
-            // A state whose rows are not committed could not be had from storage.
-            .filter(|(_, slot)| slot.follower.is_some() && slot.is_committed(committed))
+            .filter(|(_, slot)| slot.can_go(committed))
             .map(|(entry, slot)| (slot.last_used, *entry))
             .collect();
         // A few more than must go, so that not every batch looks through all of them.
@@ -252,6 +257,11 @@ impl Slot {
             }
         }
         Some(lacking)
+    }
+
+    /// A state whose rows are not committed could not be had from storage.
+    fn can_go(&self, committed: u64) -> bool {
+        self.follower.is_some() && self.is_committed(committed)
     }
 
     fn is_committed(&self, committed: u64) -> bool {

@@ -87,7 +87,11 @@ pub(super) async fn changed<S: Live>(
                     "the course has changed and cannot be judged by; the one before stays in force"
                 );
             }
-            (Ok(_), _) => {}
+            (Ok(Loaded::Course(_)), _) => {
+                told = false;
+                events.peer_up(Peer::postgres);
+            }
+            (Ok(Loaded::Wrong(_)), _) => {}
             (Err(error), _) => events.peer_down(Peer::postgres, &error),
         }
     }

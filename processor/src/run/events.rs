@@ -24,6 +24,7 @@ pub(crate) struct Events {
 struct Quiet {
     told: Option<Instant>,
     held_back: u64,
+    /// It was told, and not yet that it is over.
     down: bool,
 }
 
@@ -49,8 +50,8 @@ impl Events {
     pub(super) fn peer_down(&self, peer: Peer, error: &dyn std::fmt::Display) {
         self.metrics.up.get_or_create(&PeerKind { peer }).set(0);
         let mut quiet = lock(&self.peers[peer as usize]);
-        quiet.down = true;
         if let Some(before) = quiet.tells() {
+            quiet.down = true;
             tracing::warn!(
                 ?peer,
                 failures_before = before,
@@ -59,12 +60,12 @@ impl Events {
         }
     }
 
-    /// A server answers.
+    /// A server answers. That is told once for each time its trouble was: where it answers some and refuses others, there
+    /// are not more lines than where it is away.
     pub(super) fn peer_up(&self, peer: Peer) {
         self.metrics.up.get_or_create(&PeerKind { peer }).set(1);
         let mut quiet = lock(&self.peers[peer as usize]);
         if std::mem::take(&mut quiet.down) {
-            quiet.told = None;
             tracing::info!(?peer, "the server answers again");
         }
     }

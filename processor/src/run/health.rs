@@ -80,7 +80,11 @@ impl Health {
     async fn ask_database(&self) -> Result<(), String> {
         let Some(ping) = self.database.get() else { return Err("the database was not reached yet".into()) };
         match tokio::time::timeout(PATIENCE, ping()).await {
-            Ok(answered) => answered,
+            Ok(Ok(())) => {
+                self.events.peer_up(Peer::postgres);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error),
             Err(_) => Err("the database does not answer".into()),
         }
     }

@@ -184,7 +184,8 @@ impl<S: Live> Judge<S> {
         self.until_done(|| self.store.save_standings(Some(&self.fence), results)).await
     }
 
-    /// Tries until the database has answered; what it refuses is the caller's.
+    /// Tries until the database has answered; what it refuses is the caller's. At the end of a shift so is what is broken:
+    /// the next shift, and its positions, do not wait until somebody has mended the tables of records.
     async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         call: impl Fn() -> F,
@@ -193,6 +194,7 @@ impl<S: Live> Judge<S> {
         loop {
             match call().await {
                 Err(StoreError::Fenced { .. }) => return Err(TakenOver),
+                Err(error @ StoreError::Broken { .. }) if self.mailbox.is_closed() => return Ok(Err(error)),
                 Err(
                     error @ (StoreError::Away { .. }
                     | StoreError::Retry { .. }

@@ -62,7 +62,7 @@ pub(super) async fn keep<S: Live>(
     loop {
         sleep(ttl / TIMES).await;
         match store.renew_lease(&fence, ttl).await {
-            Ok(true) => {}
+            Ok(true) => events.peer_up(Peer::postgres),
             Ok(false) | Err(StoreError::Fenced { .. }) => {
                 tracing::warn!("another instance has taken over the lease");
                 shift.cancel();

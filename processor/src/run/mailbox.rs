@@ -26,6 +26,11 @@ impl Mailbox {
         self.came.notify_one();
     }
 
+    /// Whether nothing more comes.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().1
+    }
+
     /// Takes everything; with whether nothing more comes.
     pub(super) fn take(&self) -> (Work, bool) {
         let mut locked = self.lock();

@@ -22,6 +22,9 @@ use super::names::StreamNames;
 
 /// Entries taken over in one step.
 const CLAIM_ENTRIES: usize = 1_000;
+/// How long the end of a reply is waited for when told to stop: an idle broker answers after the second that a read
+/// waits.
+const LAST_REPLY: Duration = Duration::from_secs(2);
 
 /// When others' pending entries are taken over.
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +76,7 @@ impl StreamSource {
         let mut backoff = Backoff::default();
         let mut had_group = false;
         loop {
-            let stop = self.stop.clone();
-            let ended = tokio::select! {
-                // What was received and not handed on stays pending, for the next time.
-                () = stop.cancelled() => return,
-                Err(ended) = self.session(&mut backoff, &mut had_group) => ended,
-            };
+            let Err(ended) = self.session(&mut backoff, &mut had_group).await;
             match ended {
                 End::Stopped => return,
                 End::Read(error) if error.remedy() == Remedy::MakeGroup => {}
@@ -104,12 +102,13 @@ impl StreamSource {
         had_group: &mut bool,
     ) -> Result<std::convert::Infallible, End> {
         let StreamNames { stream, group, consumer } = self.names.clone();
-        if self.broker.ensure_group(&stream, &group).await? == GroupState::Created {
+        let ensured = self.unless_told(self.broker.ensure_group(&stream, &group)).await?;
+        if ensured == GroupState::Created {
             self.events.group_made(&stream, &group, *had_group);
         }
         *had_group = true;
         let config = ReaderConfig::new(stream.as_str(), group, consumer);
-        let mut reader = StreamReader::connect(&self.endpoint, config).await?;
+        let mut reader = self.unless_told(StreamReader::connect(&self.endpoint, config)).await?;
         self.read_own(&mut reader, StreamId::ZERO, None).await?;
         let first = if self.claims.everything_first { Duration::ZERO } else { self.claims.threshold };
         self.claim(&mut reader, first).await?;
@@ -120,13 +119,38 @@ impl StreamSource {
                 self.claim(&mut reader, self.claims.threshold).await?;
                 claimed = Instant::now();
             }
-            let delivery = reader.next(Start::New).await?;
+            let delivery = match self.unless_told(reader.next(Start::New)).await {
+                Err(End::Stopped) => return self.last_reply(&mut reader).await,
+                delivery => delivery?,
+            };
             backoff.reset();
             self.events.peer_up(Peer::redis);
             let result = if delivery.is_empty() { ReadResult::empty } else { ReadResult::ok };
             self.events.metrics.reads.get_or_create(&ReadKind { result }).inc();
             self.hand_on(delivery, None).await?;
         }
+    }
+
+    /// What comes of a call, or that it was told to stop meanwhile.
+    async fn unless_told<T, E: Into<End>>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, End> {
+        tokio::select! {
+            () = self.stop.cancelled() => Err(End::Stopped),
+            called = call => called.map_err(Into::into),
+        }
+    }
+
+    /// Takes the reply that was awaited when it was told to stop. The broker may have given us its entries already: left
+    /// there, they would be pending until somebody else claims them.
+    async fn last_reply(&self, reader: &mut StreamReader) -> Result<std::convert::Infallible, End> {
+        let until = tokio::time::Instant::now() + LAST_REPLY;
+        while reader.is_within_reply() {
+            // Whatever is wrong with the broker now, the next to connect finds out.
+            let Ok(Ok(delivery)) = tokio::time::timeout_at(until, reader.next(Start::New)).await else {
+                break;
+            };
+            self.hand_on(delivery, None).await?;
+        }
+        Err(End::Stopped)
     }
 
     /// Reads what is pending for this consumer behind an id; only some of it where `wanted` says so.
@@ -138,7 +162,7 @@ impl StreamSource {
     ) -> Result<(), End> {
         let last = wanted.and_then(|wanted| wanted.last().copied());
         loop {
-            let delivery = reader.next(Start::OwnAfter(after)).await?;
+            let delivery = self.unless_told(reader.next(Start::OwnAfter(after))).await?;
             let Some((_, end)) = delivery.interval else { return Ok(()) };
             after = end;
             self.hand_on(delivery, wanted).await?;
@@ -153,9 +177,12 @@ impl StreamSource {
         let StreamNames { stream, group, consumer } = self.names.clone();
         let mut from = Some(StreamId::ZERO);
         while let Some(start) = from {
-            let claimed =
-                self.broker.claim(&stream, &group, &consumer, min_idle, start, CLAIM_ENTRIES).await?;
-            self.events.pending_lost(&claimed.deleted);
+            let claim = self.broker.claim(&stream, &group, &consumer, min_idle, start, CLAIM_ENTRIES);
+            let claimed = self.unless_told(claim).await?;
+            // What is on its way here is not lost with its entry, or was counted when it was read.
+            let is_lost = |id: &StreamId| !self.ledger.holds(*id);
+            let lost: Vec<StreamId> = claimed.deleted.into_iter().filter(is_lost).collect();
+            self.events.pending_lost(&lost);
             let wanted: BTreeSet<StreamId> =
                 claimed.ids.into_iter().filter(|id| !self.ledger.holds(*id)).collect();
             if let Some(first) = wanted.first() {

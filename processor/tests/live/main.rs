@@ -11,13 +11,18 @@
 )]
 
 mod arbitrary;
+mod broker_loss;
+mod config;
 mod fleet;
 mod kill;
 mod letters;
 mod link;
+mod outage;
 mod platform;
 mod poison;
 mod records;
 mod sizes;
 mod start;
+mod state;
+mod two;
 mod worker;

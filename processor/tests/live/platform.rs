@@ -67,7 +67,9 @@ impl Platform {
                 );
             }
         }
-        self.sql(&(sql + "COMMIT;"));
+        // From a file: a command line has no room for a thousand entries.
+        std::fs::write(self.path("course.sql"), sql + "COMMIT;").unwrap();
+        self.sql(&format!("\\i {}", self.path("course.sql").display()));
         std::fs::write(self.path("course.json"), course.to_string()).unwrap();
         self
     }

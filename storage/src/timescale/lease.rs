@@ -34,6 +34,15 @@ const RENEW: &str = "UPDATE processor_leases SET expires_at = clock_timestamp() 
 const RELEASE: &str =
     "UPDATE processor_leases SET holder = NULL, expires_at = NULL WHERE name = $1 AND token = $2";
 
+/// Ends what an earlier holder has under way in this database: one that was stopped in the midst of a COPY, or cut off,
+/// would keep its rows locked against us for as long as its machine's kernel answers, and no timeout of the server looks
+/// there. It could not commit them any more. Whoever else of ours is hit, an instance without race rules, tries again.
+const END_OTHERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+     WHERE datname = current_database() AND usename = current_user \
+     AND application_name = current_setting('application_name') AND pid <> pg_backend_pid() \
+     AND xact_start IS NOT NULL AND pid IN (SELECT pid FROM pg_locks WHERE mode = 'RowExclusiveLock' \
+     AND locktype = 'relation' AND relation <> 'processor_leases'::regclass)";
+
 /// The connection that speaks of the lease and of nothing else: neither a batch nor a long read holds it up. Nothing is
 /// prepared on it: a database without the lease's table answers a ping all the same.
 pub(super) struct Control {
@@ -59,6 +68,7 @@ impl Control {
             let taken = transaction.query_one(TAKE, &[&NAME, &holder, &micros(ttl)]).await?;
             let token = taken.try_get(0)?;
             transaction.commit().await?;
+            self.client.execute(END_OTHERS, &[]).await?;
             return Ok(Claim::Held(Fence { name: NAME, token }));
         }
         let held = transaction.query_opt(LOOK, &[&NAME]).await?.ok_or_else(|| {

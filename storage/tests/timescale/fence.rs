@@ -53,13 +53,17 @@ async fn a_take_over_between_copy_and_commit_undoes_the_copy() {
     database.client.batch_execute(insert).await.unwrap();
     let between = Position { ts: "2026-06-07T08:00:00Z".parse().unwrap(), ..fix("b", 0) };
     let write = fenced(vec![fix("a", 1), between, fix("c", 1)], fence);
-    let writing = tokio::spawn(async move { old.write(&write).await });
+    let (writer, offered) = (old.clone(), write.clone());
+    let writing = tokio::spawn(async move { writer.write(&offered).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!writing.is_finished());
     let taken = held(&new, "a").await;
     assert_eq!(taken.token, fence.token + 1, "a COPY under way does not hold up a taker");
     database.client.batch_execute("ROLLBACK").await.unwrap();
-    let refused = writing.await.unwrap();
+    // The taker ends it, and whoever offers it again is refused.
+    let ended = writing.await.unwrap();
+    assert!(matches!(ended, Err(StoreError::Retry { .. })), "{ended:?}");
+    let refused = old.write(&write).await;
     assert!(is_fenced(&refused), "{refused:?}");
     assert_eq!(database.count("positions").await, 0);
     assert_eq!(database.count("processor_entry_states").await, 0);

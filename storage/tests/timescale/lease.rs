@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::SinkExt as _;
+use race::position::Position;
 use storage::timescale::PostgresStore;
-use storage::{Claim, Fence, Live as _, PositionWrite, Positions as _, StoreError};
+use storage::{Claim, Fence, Live as _, PositionWrite, Positions as _, RowOutcome, StoreError};
+use tokio_postgres::NoTls;
 
 use crate::fixture::{AT, Database, POSITIONS, fix};
 use crate::postgres::Server;
@@ -145,6 +148,33 @@ async fn a_taker_waits_for_the_commit_under_way() {
     database.client.batch_execute(&commit).await.unwrap();
     let refused = other.batch_execute(by_hand).await.unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "55P03");
+}
+
+#[tokio::test]
+async fn rows_that_an_earlier_holder_has_under_way_hold_nobody_up() {
+    let (database, taker) = Database::live().await;
+    // Stopped in the midst of a COPY, after a row: the server waits for more of it, for ever.
+    let mut config = database.server.config(&database.name);
+    let (stopped, connection) = config.application_name("processor").connect(NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    stopped.batch_execute("BEGIN; INSERT INTO positions VALUES ('a', '2026-06-07T09:00:00Z', now(), 0, 0, 0, 0, 0, 0, 0, '8', '{}')").await.unwrap();
+    let mut copy =
+        std::pin::pin!(stopped.copy_in::<_, bytes::Bytes>("COPY positions FROM STDIN").await.unwrap());
+    let more = bytes::Bytes::from_static(b"a\t2026-06-07T09:00:01Z\tnow\t0\t0\t0\t0\t0\t0\t0\t8\t{}\tf\n");
+    copy.as_mut().send(more).await.unwrap();
+    // Another program of the same user is left alone.
+    let row = "BEGIN; INSERT INTO positions VALUES ('b', '2026-06-07T09:00:00Z', now(), 0, 0, 0, 0, 0, 0, 0, '8', '{}')";
+    database.client.batch_execute(row).await.unwrap();
+
+    let fence = held(&taker, "b").await;
+    let at = |ts: &str| Position { ts: ts.parse().unwrap(), ..fix("a", 0) };
+    let rows = vec![at("2026-06-07T09:00:00Z"), at("2026-06-07T09:00:01Z")];
+    let write = PositionWrite { rows, ingested_at: AT, fence: Some(fence), touches: Vec::new() };
+    let written = tokio::time::timeout(Duration::from_secs(20), taker.write(&write)).await;
+    assert_eq!(written.expect("nobody holds the rows").unwrap().rows, [RowOutcome::Inserted; 2]);
+    assert!(connection.await.unwrap().is_err());
+    database.client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(database.count("positions").await, 3);
 }
 
 #[tokio::test]
