@@ -119,7 +119,7 @@ impl World {
 
     /// Lets everything go on fairly until nothing is left to do. Panics when that does not come.
     pub fn settle(&mut self) {
-        for _ in 0..20_000 {
+        for _ in 0..2_000 {
             if self.is_idle() {
                 return;
             }
@@ -160,7 +160,7 @@ impl World {
         }
         self.acknowledge(usize::MAX);
         let mut closed = false;
-        for _ in 0..20_000 {
+        for _ in 0..2_000 {
             self.judge();
             let process = &mut self.process;
             process.unsent.clear();
