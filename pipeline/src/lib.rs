@@ -8,5 +8,6 @@ pub mod judge;
 pub mod lane;
 pub mod limits;
 pub mod source;
+mod stray;
 pub mod topology;
 pub mod write;

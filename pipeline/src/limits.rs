@@ -131,6 +131,9 @@ pub const SAVE_EVICTED_AFTER_FIXES: u32 = 60;
 /// Devices without an entry that a replay names; the rest is counted.
 pub const UNKNOWN_DEVICES_NAMED: usize = 1_024;
 
+/// Days that the positions of one read may be of before some count as strays: a backlog of a long rally is of fewer.
+pub const USUAL_DAYS: usize = 8;
+
 /// Entries kept in a stream that is written for live channels: a client that was away for longer asks for everything
 /// anew.
 pub const PUBLISHED_MAX_ENTRIES: u64 = 100_000;

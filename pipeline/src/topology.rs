@@ -8,6 +8,8 @@
 //!                                                      └──────── NEWS, crossbeam ◀── judge ◀──────┘
 //! ```
 //!
+//! Strays (`stray.rs`) go from decode to a writer of their own.
+//!
 //! Every channel is bounded: a full one is the backpressure, up to the source, which then reads no further. A lane
 //! feeds one writer, so that a device's batches are committed in their order. News goes against the stream, so
 //! nobody waits to send it.
@@ -27,6 +29,7 @@ use crate::in_flight::{Gauge, Ledger};
 use crate::lane::{Follow, Lane, LaneReport, News};
 use crate::limits::{DONE_BATCHES, EVALUATE_EVERY_MS, LANE_NEWS, RAW_BATCHES, ROWS_BATCHES};
 use crate::source::Source;
+use crate::stray;
 use crate::write::{self, Sink, WriteLimits};
 
 /// What stages are built from.
@@ -49,6 +52,9 @@ pub struct Stages {
     pub raw: flume::Sender<Result<RawBatch, Reject>>,
     /// What each writer takes.
     pub done: Vec<flume::Receiver<EvaluatedBatch>>,
+    /// What the writer of strays takes: positions of a stream that are of days of which hardly any other is. They come
+    /// from no lane.
+    pub strays: flume::Receiver<EvaluatedBatch>,
     /// What the judge tells each lane.
     pub news: Vec<channel::Sender<News>>,
     /// How far the batches of each lane are committed: the last number. The writers say so.
@@ -121,12 +127,15 @@ pub fn start(course: &Arc<Course>, config: &Config) -> Result<Stages, SpawnError
         lane_threads.push(spawn(format!("lane-{n}"), run)?);
     }
     drop(done_out);
+    let (strays_out, strays) = flume::bounded(DONE_BATCHES);
     let decode = {
         let (course, gauge, decoder) = (Arc::clone(course), gauge.clone(), Decoder::new(config.received_at));
-        spawn("decode".to_owned(), move || run_decode(decoder, &course, &gauge, &raw_in, &rows_out))?
+        spawn("decode".to_owned(), move || {
+            run_decode(decoder, &course, &gauge, &raw_in, &rows_out, &strays_out);
+        })?
     };
     let threads = Threads { decode, lanes: lane_threads };
-    Ok(Stages { raw, done, news, committed, gauge, ledger, threads })
+    Ok(Stages { raw, done, strays, news, committed, gauge, ledger, threads })
 }
 
 impl Threads {
@@ -208,6 +217,7 @@ fn run_decode(
     gauge: &Gauge,
     from: &flume::Receiver<Result<RawBatch, Reject>>,
     lanes: &[channel::Sender<Rows>],
+    strays: &flume::Sender<EvaluatedBatch>,
 ) {
     for next in from {
         let mut split: Vec<Rows> = lanes.iter().map(|_| Rows::default()).collect();
@@ -216,7 +226,14 @@ fn run_decode(
             Ok(mut raw) => {
                 read = raw.read.take();
                 let begun = Instant::now();
-                let decoded = decoder.decode(raw);
+                let mut decoded = decoder.decode(raw);
+                if let Some(mut rows) = stray::take(&mut decoded.positions, &mut decoded.ids) {
+                    rows.held = Some(gauge.hold(rows.positions.iter().map(|p| p.size_bytes()).sum()));
+                    rows.reads.extend(read.clone());
+                    if strays.send(stray::evaluate(course, rows)).is_err() {
+                        return;
+                    }
+                }
                 split[0].decoded_in = begun.elapsed();
                 let mut ids = decoded.ids.into_iter();
                 for position in decoded.positions {

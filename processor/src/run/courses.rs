@@ -34,6 +34,8 @@ pub(super) async fn load<S: Live>(store: &S) -> Result<Loaded, StoreError> {
         Err(StoreError::Refused { message, .. }) => {
             Ok(Loaded::Wrong(message.lines().map(str::to_owned).collect()))
         }
+        // A column that was dropped, a right that was taken: positions do not stop for it.
+        Err(error @ StoreError::Broken { .. }) => Ok(Loaded::Wrong(vec![error.to_string()])),
         Err(error) => Err(error),
     }
 }

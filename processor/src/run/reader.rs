@@ -33,8 +33,9 @@ pub(super) struct ClaimRules {
     pub(super) threshold: Duration,
     /// Looked for so often.
     pub(super) interval: Duration,
-    /// At first whatever is pending, for whomever: nobody else works now.
-    pub(super) everything_first: bool,
+    /// At first, and once more after so long, whatever is pending, for whomever: nobody else works now, but one who
+    /// does not know yet that it was replaced may still read.
+    pub(super) everything_until: Option<Duration>,
 }
 
 /// Reads until it is told to stop.
@@ -110,11 +111,16 @@ impl StreamSource {
         let config = ReaderConfig::new(stream.as_str(), group, consumer);
         let mut reader = self.unless_told(StreamReader::connect(&self.endpoint, config)).await?;
         self.read_own(&mut reader, StreamId::ZERO, None).await?;
-        let first = if self.claims.everything_first { Duration::ZERO } else { self.claims.threshold };
+        let mut last_of_all = self.claims.everything_until;
+        let first = if last_of_all.is_some() { Duration::ZERO } else { self.claims.threshold };
         self.claim(&mut reader, first).await?;
-        self.claims.everything_first = false;
         let mut claimed = Instant::now();
         loop {
+            if last_of_all.is_some_and(|after| claimed.elapsed() >= after) && !reader.is_within_reply() {
+                self.claim(&mut reader, Duration::ZERO).await?;
+                last_of_all = None;
+                self.claims.everything_until = None;
+            }
             if claimed.elapsed() >= self.claims.interval && !reader.is_within_reply() {
                 self.claim(&mut reader, self.claims.threshold).await?;
                 claimed = Instant::now();

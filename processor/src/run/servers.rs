@@ -7,7 +7,7 @@ use anyhow::bail;
 use pipeline::broker::{Broker, Finding, Watch};
 use storage::timescale::PostgresStore;
 use storage::{Live, StoreError};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -15,6 +15,9 @@ use super::events::Events;
 use super::metrics::{Loss, Peer};
 use super::names::StreamNames;
 use crate::config::Settings;
+
+/// For how long one call is waited for: the course of a season is read in less.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Everything outside that a shift works with.
 pub(super) struct Servers<S> {
@@ -71,7 +74,12 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     loop {
         let called = tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            called = call() => called,
+            called = timeout(PATIENCE, call()) => called,
+        };
+        let Ok(called) = called else {
+            let seconds = PATIENCE.as_secs();
+            events.peer_down(Peer::postgres, &format!("no answer for {seconds} s: is a table locked?"));
+            continue;
         };
         match called {
             Err(error @ (StoreError::Away { .. } | StoreError::Retry { .. } | StoreError::Unable { .. })) => {

@@ -71,7 +71,8 @@ pub(super) async fn work<S: Live>(
     // Without a state to follow a lane only hands on, and more than one for each writer is of no use.
     let lanes = if judges { settings.lanes.max(writers) } else { writers };
     let config = topology::Config { lanes, writers, received_at: now(), follow };
-    let Stages { raw, done, news, committed, gauge, ledger, threads } = topology::start(&course, &config)?;
+    let Stages { raw, done, strays, news, committed, gauge, ledger, threads } =
+        topology::start(&course, &config)?;
 
     let stop = stop.child_token();
     let mailbox = Arc::new(Mailbox::default());
@@ -85,7 +86,7 @@ pub(super) async fn work<S: Live>(
         claims: ClaimRules {
             threshold: settings.redis.claim_threshold,
             interval: settings.redis.claim_interval,
-            everything_first: duty.takes_everything,
+            everything_until: duty.takes_everything.then_some(settings.race.lease_ttl),
         },
         ledger: ledger.clone(),
         raw,
@@ -110,7 +111,9 @@ pub(super) async fn work<S: Live>(
         age: settings.write.batch_age,
     };
     let mut written = JoinSet::new();
-    for (store, done) in servers.writers.iter().zip(done) {
+    // Strays wait for nobody and nobody for them; the judge's store has a connection for batches that it does not use.
+    let stores = servers.writers.iter().chain([&servers.judge]);
+    for (store, done) in stores.zip(done.into_iter().chain([strays])) {
         let mut sink = LiveSink {
             persist: Persist::new(store.clone(), Arc::clone(events)),
             course: Arc::clone(&course),
