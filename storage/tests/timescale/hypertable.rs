@@ -1,15 +1,24 @@
-//! The same on a hypertable, for a server with TimescaleDB that takes one connection at a time:
-//! `TIMESCALE_URL=postgresql://… cargo test -p storage --test timescale hypertable -- --ignored`. The table
-//! `positions` of that database is made anew.
+//! The same on a hypertable as db-init makes it: on TimescaleDB in WebAssembly, which takes one connection at a time, or
+//! on the server at `TIMESCALE_URL`, whose table `positions` is made anew.
 
 use race::position::Position;
 use storage::RowOutcome::{Conflict, Duplicate, Inserted};
 use storage::timescale::PostgresStore;
+use storage::{Fence, Live as _, PositionWrite, Touch};
+use test_services::Timescale;
 use tokio_postgres::{Config, NoTls};
+use uuid::Uuid;
 
-use crate::fixture::{CONFLICTS, POSITIONS, commit, fix};
+use crate::fixture::{AT, commit, fix};
 
 const DAY: i64 = 86_400;
+/// What db-init applies.
+const SCHEMA: [&str; 4] = [
+    include_str!("../../../db-init/001_processor_extensions.sql"),
+    include_str!("../../../db-init/002_processor_positions.sql"),
+    include_str!("../../../db-init/003_processor_state.sql"),
+    include_str!("../../../db-init/004_processor_policy.sql"),
+];
 
 async fn run(config: &Config, sql: &str) -> Vec<String> {
     let (client, connection) = config.connect(NoTls).await.unwrap();
@@ -25,17 +34,18 @@ async fn run(config: &Config, sql: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "needs a server with TimescaleDB, at TIMESCALE_URL"]
 async fn rows_land_in_chunks_compressed_or_not() {
-    let config: Config = std::env::var("TIMESCALE_URL").expect("TIMESCALE_URL is set").parse().unwrap();
-    run(
-        &config,
-        "CREATE EXTENSION IF NOT EXISTS timescaledb; DROP TABLE IF EXISTS positions, position_conflicts",
-    )
-    .await;
-    run(&config, &format!("{POSITIONS}; {CONFLICTS}")).await;
-    run(&config, "SELECT create_hypertable('positions', 'ts', chunk_time_interval => interval '1 day')")
-        .await;
+    let (mut server, mut config) = (None, None);
+    if let Ok(url) = std::env::var("TIMESCALE_URL") {
+        config = Some(url.parse::<Config>().unwrap());
+    } else if Timescale::is_installed() {
+        server = Some(tokio::task::spawn_blocking(Timescale::start).await.unwrap().unwrap());
+    }
+    let Some(config) = config.or_else(|| server.as_ref()?.url().parse().ok()) else { return };
+    run(&config, "DROP TABLE IF EXISTS positions, position_conflicts").await;
+    for sql in SCHEMA {
+        run(&config, sql).await;
+    }
     let rows: Vec<Position> = (0..400).map(|n| fix(&format!("{}", n % 3), n / 10 * DAY + n % 10)).collect();
     let store = PostgresStore::connect(config.clone()).await.unwrap();
     assert!(store.timescaledb().is_some());
@@ -60,7 +70,19 @@ async fn rows_land_in_chunks_compressed_or_not() {
     drop(store);
     let store = PostgresStore::connect(config.clone()).await.unwrap();
     assert_eq!(commit(&store, &batch).await, [vec![Duplicate; 440], vec![Conflict, Duplicate]].concat());
+
+    // Under the lease, over more days than one transaction takes, with a mark for the entry whose past changes.
+    let old: Vec<Position> = (0..100).map(|day| fix("7", -400 * DAY + day * DAY)).collect();
+    let fence = Some(Fence { name: "judge", token: 0 });
+    let touches = vec![Touch { row: 3, entry_id: Uuid::from_u128(7) }];
+    let write = PositionWrite { rows: old, ingested_at: AT, fence, touches };
+    assert_eq!(store.write(&write).await.unwrap().rows, vec![Inserted; 100]);
+    assert_eq!(store.write(&write).await.unwrap().rows, vec![Duplicate; 100]);
     drop(store);
-    assert_eq!(run(&config, "SELECT count(*) FROM positions").await, ["441"]);
+    assert_eq!(
+        run(&config, "SELECT count(*) FROM processor_entry_states WHERE dirty_revision = 1").await,
+        ["1"]
+    );
+    assert_eq!(run(&config, "SELECT count(*) FROM positions").await, ["541"]);
     assert_eq!(run(&config, "SELECT count(*) FROM position_conflicts").await, ["1"]);
 }
