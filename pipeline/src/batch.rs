@@ -18,7 +18,7 @@ mod stream_id;
 
 pub use self::entries::{Entries, Entry};
 pub use self::refused::RefusedEntry;
-pub use self::stream_id::{ParseStreamIdError, StreamId};
+pub use self::stream_id::{ParseStreamIdError, StreamId, StreamIdText};
 
 pub(crate) use self::entries::Span;
 
