@@ -21,7 +21,7 @@ mod stream_id;
 pub use self::entries::{Entries, Entry};
 pub use self::refused::RefusedEntry;
 pub use self::roles::{Fate, Roles};
-pub use self::stream_id::{ParseStreamIdError, StreamId};
+pub use self::stream_id::{ParseStreamIdError, StreamId, StreamIdText};
 
 pub(crate) use self::entries::Span;
 

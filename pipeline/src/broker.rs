@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use redis::Pipeline;
 
-use crate::batch::StreamId;
+use crate::batch::{StreamId, StreamIdText};
 use crate::limits::{ACK_COMMAND_IDS, ACK_PIPELINE_COMMANDS, DLQ_MAX_ENTRIES};
 use crate::source::redis::Endpoint;
 
@@ -115,13 +115,13 @@ impl Broker {
     /// # Errors
     /// As every command. Some may be acknowledged then; the same again is good.
     pub async fn ack(&self, stream: &str, group: &str, ids: &[StreamId]) -> Result<u64, BrokerError> {
-        let mut acknowledged = 0;
+        let (mut acknowledged, mut text) = (0, StreamIdText::default());
         for part in ids.chunks(ACK_COMMAND_IDS * ACK_PIPELINE_COMMANDS) {
             let mut pipeline = Pipeline::new();
             for ids in part.chunks(ACK_COMMAND_IDS) {
                 pipeline.cmd("XACK").arg(stream).arg(group);
                 for id in ids {
-                    pipeline.arg(id.to_string());
+                    pipeline.arg(id.as_text(&mut text));
                 }
             }
             for reply in self.link.all(&pipeline).await? {

@@ -12,6 +12,7 @@ mod instant;
 mod json_text;
 mod number;
 mod payload;
+mod quick;
 mod sentinel;
 
 use std::sync::Arc;

@@ -99,6 +99,12 @@ impl Ledger {
         reads.ids.values().any(|ids| ids.binary_search(&id).is_ok())
     }
 
+    /// Whether an entry between two ids, both included, may be on its way: one look for a whole read.
+    pub fn may_hold_any(&self, first: StreamId, last: StreamId) -> bool {
+        let overlaps = |ids: &Vec<StreamId>| ids.first() <= Some(&last) && ids.last() >= Some(&first);
+        self.reads().ids.values().any(overlaps)
+    }
+
     /// How many entries are on their way.
     pub fn len(&self) -> usize {
         self.reads().ids.values().map(Vec::len).sum()
@@ -134,6 +140,8 @@ mod tests {
         drop(first);
         assert!(ledger.holds(id(1)) && ledger.holds(id(2)) && ledger.holds(id(3)) && !ledger.holds(id(4)));
         assert_eq!(ledger.len(), 3);
+        assert!(ledger.may_hold_any(id(0), id(1)) && ledger.may_hold_any(id(3), id(9)));
+        assert!(!ledger.may_hold_any(id(0), id(0)) && !ledger.may_hold_any(id(4), id(9)));
         drop(part);
         assert!(!ledger.holds(id(1)) && ledger.holds(id(2)));
         drop(second);

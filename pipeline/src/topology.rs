@@ -235,11 +235,16 @@ fn run_decode(
                     }
                 }
                 split[0].decoded_in = begun.elapsed();
-                let mut ids = decoded.ids.into_iter();
-                for position in decoded.positions {
-                    let rows = &mut split[lane_of(course, &position.device_id, lanes.len())];
-                    rows.positions.push(position);
-                    rows.ids.extend(ids.next());
+                match split.as_mut_slice() {
+                    [only] => (only.positions, only.ids) = (decoded.positions, decoded.ids),
+                    split => {
+                        let mut ids = decoded.ids.into_iter();
+                        for position in decoded.positions {
+                            let rows = &mut split[lane_of(course, &position.device_id, lanes.len())];
+                            rows.positions.push(position);
+                            rows.ids.extend(ids.next());
+                        }
+                    }
                 }
                 split[0].rejects = decoded.rejects;
             }

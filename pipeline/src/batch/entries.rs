@@ -49,6 +49,15 @@ struct Record {
 }
 
 impl Entries {
+    /// None yet, with room for as much as another holds: what comes next is mostly as large as what came before.
+    pub(crate) fn with_room_of(other: &Self) -> Self {
+        Self {
+            bytes: Vec::with_capacity(other.bytes.len()),
+            spans: Vec::with_capacity(other.spans.len()),
+            records: Vec::with_capacity(other.records.len()),
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.records.len()

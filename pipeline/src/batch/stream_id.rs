@@ -28,10 +28,45 @@ impl StreamId {
         Timestamp::from_millis(i64::try_from(self.ms).unwrap_or(i64::MAX))
     }
 
+    /// The id as the broker writes it, without the detour over a formatter and an allocation.
+    pub fn as_text(self, buffer: &mut StreamIdText) -> &[u8] {
+        let seq = digits(self.seq, &mut buffer.0, STREAM_ID_TEXT_BYTES);
+        buffer.0[seq - 1] = b'-';
+        let ms = digits(self.ms, &mut buffer.0, seq - 1);
+        &buffer.0[ms..]
+    }
+
     /// Reads `ms-seq`; nothing else is an id.
     pub fn from_bytes(text: &[u8]) -> Option<Self> {
         let hyphen = text.iter().position(|byte| *byte == b'-')?;
         Some(Self { ms: number(&text[..hyphen])?, seq: number(&text[hyphen + 1..])? })
+    }
+}
+
+/// Two numbers of 20 digits at most, and a hyphen.
+const STREAM_ID_TEXT_BYTES: usize = 41;
+
+/// Room for the text of an id.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamIdText([u8; STREAM_ID_TEXT_BYTES]);
+
+impl Default for StreamIdText {
+    fn default() -> Self {
+        Self([0; STREAM_ID_TEXT_BYTES])
+    }
+}
+
+/// Writes a number so that it ends before `end`; where it begins.
+fn digits(mut number: u64, buffer: &mut [u8; STREAM_ID_TEXT_BYTES], mut end: usize) -> usize {
+    loop {
+        end -= 1;
+        #[allow(clippy::cast_possible_truncation, reason = "a digit")]
+        let digit = (number % 10) as u8;
+        buffer[end] = b'0' + digit;
+        number /= 10;
+        if number == 0 {
+            return end;
+        }
     }
 }
 
@@ -66,7 +101,9 @@ mod tests {
     #[test]
     fn reads_what_it_prints_and_nothing_else() {
         for text in ["0-0", "1780820130000-7", "18446744073709551615-18446744073709551615"] {
-            assert_eq!(text.parse::<StreamId>().unwrap().to_string(), text);
+            let id: StreamId = text.parse().unwrap();
+            assert_eq!(id.to_string(), text);
+            assert_eq!(id.as_text(&mut StreamIdText::default()), text.as_bytes());
         }
         for text in ["", "-", "1", "1-", "-1", "1-2-3", "+1-0", "1-a", "18446744073709551616-0", " 1-0"] {
             assert_eq!(text.parse::<StreamId>(), Err(ParseStreamIdError), "{text}");

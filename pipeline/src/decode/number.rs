@@ -11,7 +11,8 @@ use super::{Refused, excerpt};
 /// The number that `text` is, if it lies between `min` and `max`; `unit` is for the message.
 fn within(field: &'static str, text: &[u8], min: f64, max: f64, unit: &str) -> Result<f64, Refused> {
     // A NaN lies between no bounds.
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
+    let number =
+        decimal(text).or_else(|| std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()));
     match number.filter(|number| (min..=max).contains(number)) {
         Some(number) => Ok(number + 0.0),
         None if text.is_empty() => {
@@ -22,6 +23,37 @@ fn within(field: &'static str, text: &[u8], min: f64, max: f64, unit: &str) -> R
             format!("{} is not a number from {min} to {max} ({unit})", excerpt(text)),
         )),
     }
+}
+
+/// Powers of ten up to the digits that are read quickly.
+const POWERS: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// The number that some digits with a point and a sign are; `None` leaves it to the library. Up to 15 digits and
+/// their power of ten are exact, so that the one division rounds as the library does.
+fn decimal(text: &[u8]) -> Option<f64> {
+    let (negative, digits) = match text.split_first()? {
+        (b'-', digits) => (true, digits),
+        _ => (false, text),
+    };
+    if digits.len() >= POWERS.len() {
+        return None;
+    }
+    let (mut number, mut point) = (0_u64, None);
+    for (n, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() && n > 0 => point = Some(n),
+            _ => return None,
+        }
+    }
+    let fraction = point.map_or(0, |point| digits.len() - point - 1);
+    if digits.is_empty() || point.is_some() && fraction == 0 {
+        return None;
+    }
+    #[allow(clippy::cast_precision_loss, reason = "at most 15 digits")]
+    let number = number as f64 / POWERS[fraction];
+    Some(if negative { -number } else { number })
 }
 
 /// Degrees from -90 to 90.
@@ -82,7 +114,21 @@ fn optional(text: &[u8], read: impl FnOnce() -> Result<f32, Refused>) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn digits_are_read_as_the_library_reads_them(text in "-?[0-9]{0,12}\\.?[0-9]{0,12}") {
+            if let Some(number) = decimal(text.as_bytes()) {
+                prop_assert_eq!(Some(number.to_bits()), text.parse().ok().map(f64::to_bits), "{}", text);
+            } else {
+                prop_assert!(text.len() >= 15 || text.parse::<f64>().is_err() || text.ends_with('.')
+                    || text.trim_start_matches('-').starts_with('.'), "{}", text);
+            }
+        }
+    }
 
     #[test]
     fn bounds_belong_to_the_range_and_what_is_no_number_does_not() {

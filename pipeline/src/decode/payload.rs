@@ -13,7 +13,7 @@ use crate::batch::RawBatch;
 
 use super::devices::{DEVICE_ID_ALLOWED, Devices};
 use super::instant::Window;
-use super::{BatchDevice, Refused, attributes, excerpt, number, words};
+use super::{BatchDevice, Refused, attributes, excerpt, number, quick, words};
 
 /// The fields of a payload as they are written; `None` where one is missing or null.
 ///
@@ -29,7 +29,26 @@ pub(super) struct Payload<'a> {
     speed: Option<&'a str>,
     satellites: Option<&'a str>,
     priority: Option<&'a str>,
-    attributes: Option<&'a str>,
+    pub(super) attributes: Option<Attributes<'a>>,
+}
+
+/// Attributes that were not looked at yet, or were read in passing.
+#[derive(Debug, Clone)]
+pub(super) enum Attributes<'a> {
+    /// As they were sent, well-formed.
+    AsSent(&'a str),
+    /// As they are to be stored.
+    AsStored(Cow<'a, str>),
+}
+
+impl Attributes<'_> {
+    /// The attributes to store, `None` for none; or what is wrong with them.
+    pub(super) fn into_stored(self) -> Result<Option<Box<str>>, String> {
+        match self {
+            Self::AsSent(raw) => attributes::rewrite(raw),
+            Self::AsStored(stored) => Ok((stored != "{}").then(|| stored.into())),
+        }
+    }
 }
 
 impl<'a> Payload<'a> {
@@ -38,6 +57,11 @@ impl<'a> Payload<'a> {
         let text = std::str::from_utf8(document).map_err(|error| {
             Refused::new("", format!("byte {} of the payload is not UTF-8", error.valid_up_to() + 1))
         })?;
+        quick::read(text).map_or_else(|| Self::read_long(text), Ok)
+    }
+
+    /// Reads a document of any kind.
+    pub(super) fn read_long(text: &'a str) -> Result<Self, Refused> {
         serde_json::from_str(text).map_err(|error| {
             // A payload is one line, so that the line in the parser's own words would mislead.
             let said = error.to_string();
@@ -47,10 +71,27 @@ impl<'a> Payload<'a> {
                 format!(
                     "no telemetry payload in JSON: {said} at column {} of {}",
                     error.column(),
-                    excerpt(document)
+                    excerpt(text.as_bytes())
                 ),
             )
         })
+    }
+
+    /// The field of a name, save `attributes`; `None` for a field that is passed over.
+    #[inline]
+    pub(super) fn field(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
+        match name {
+            "device_id" => Some(&mut self.device_id),
+            "timestamp" => Some(&mut self.timestamp),
+            "latitude" => Some(&mut self.latitude),
+            "longitude" => Some(&mut self.longitude),
+            "altitude" => Some(&mut self.altitude),
+            "angle" => Some(&mut self.angle),
+            "speed" => Some(&mut self.speed),
+            "satellites" => Some(&mut self.satellites),
+            "priority" => Some(&mut self.priority),
+            _ => None,
+        }
     }
 
     /// Which device the record belongs to.
@@ -90,20 +131,20 @@ impl<'a> Payload<'a> {
     /// A field that a file may leave out and a tracker always sends, if it is missing.
     pub(super) fn missing(&self) -> Option<&'static str> {
         [
-            ("altitude", self.altitude),
-            ("angle", self.angle),
-            ("speed", self.speed),
-            ("satellites", self.satellites),
-            ("priority", self.priority),
-            ("attributes", self.attributes),
+            ("altitude", self.altitude.is_some()),
+            ("angle", self.angle.is_some()),
+            ("speed", self.speed.is_some()),
+            ("satellites", self.satellites.is_some()),
+            ("priority", self.priority.is_some()),
+            ("attributes", self.attributes.is_some()),
         ]
         .into_iter()
-        .find_map(|(field, value)| value.is_none().then_some(field))
+        .find_map(|(field, is_there)| (!is_there).then_some(field))
     }
 
     /// The position that the payload says.
     pub(super) fn decode(
-        &self,
+        self,
         device_id: Arc<str>,
         codec: &'static str,
         window: &Window,
@@ -124,8 +165,8 @@ impl<'a> Payload<'a> {
             priority: number::whole("priority", text(self.priority), 2, 0)?,
             codec,
             attributes: match self.attributes {
-                Some(raw) => {
-                    attributes::rewrite(raw).map_err(|message| Refused::new("attributes", message))?
+                Some(attributes) => {
+                    attributes.into_stored().map_err(|message| Refused::new("attributes", message))?
                 }
                 None => None,
             },
@@ -171,35 +212,34 @@ impl<'de> Visitor<'de> for PayloadVisitor {
             let raw = map.next_value::<&RawValue>()?.get();
             let value = (raw != "null").then_some(raw);
             match key {
-                Key::DeviceId => payload.device_id = value,
-                Key::Timestamp => payload.timestamp = value,
-                Key::Latitude => payload.latitude = value,
-                Key::Longitude => payload.longitude = value,
-                Key::Altitude => payload.altitude = value,
-                Key::Angle => payload.angle = value,
-                Key::Speed => payload.speed = value,
-                Key::Satellites => payload.satellites = value,
-                Key::Priority => payload.priority = value,
-                Key::Attributes => payload.attributes = value,
-                Key::Other => {}
+                Key::Attributes => payload.attributes = value.map(Attributes::AsSent),
+                Key::Field(name) => {
+                    if let Some(field) = payload.field(name) {
+                        *field = value;
+                    }
+                }
             }
         }
         Ok(payload)
     }
 }
 
+/// The fields that are read, save `attributes`.
+const NAMES: [&str; 9] = [
+    "device_id",
+    "timestamp",
+    "latitude",
+    "longitude",
+    "altitude",
+    "angle",
+    "speed",
+    "satellites",
+    "priority",
+];
+
 enum Key {
-    DeviceId,
-    Timestamp,
-    Latitude,
-    Longitude,
-    Altitude,
-    Angle,
-    Speed,
-    Satellites,
-    Priority,
     Attributes,
-    Other,
+    Field(&'static str),
 }
 
 impl<'de> Deserialize<'de> for Key {
@@ -213,19 +253,10 @@ impl<'de> Deserialize<'de> for Key {
             }
 
             fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-                Ok(match key {
-                    "device_id" => Key::DeviceId,
-                    "timestamp" => Key::Timestamp,
-                    "latitude" => Key::Latitude,
-                    "longitude" => Key::Longitude,
-                    "altitude" => Key::Altitude,
-                    "angle" => Key::Angle,
-                    "speed" => Key::Speed,
-                    "satellites" => Key::Satellites,
-                    "priority" => Key::Priority,
-                    "attributes" => Key::Attributes,
-                    _ => Key::Other,
-                })
+                if key == "attributes" {
+                    return Ok(Key::Attributes);
+                }
+                Ok(Key::Field(NAMES.iter().copied().find(|name| *name == key).unwrap_or_default()))
             }
         }
         deserializer.deserialize_str(KeyVisitor)

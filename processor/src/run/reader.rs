@@ -202,9 +202,12 @@ impl StreamSource {
 
     /// Hands on what was read and is not on its way already.
     async fn hand_on(&self, delivery: Delivery, wanted: Option<&BTreeSet<StreamId>>) -> Result<(), End> {
-        let Delivery { mut batch, mut oversized, mut gone, .. } = delivery;
-        let is_new =
-            |id: &StreamId| wanted.is_none_or(|wanted| wanted.contains(id)) && !self.ledger.holds(*id);
+        let Delivery { mut batch, mut oversized, mut gone, interval, .. } = delivery;
+        // Nearly always nothing of a read is on its way, and the ledger is asked once.
+        let some_held = interval.is_some_and(|(first, last)| self.ledger.may_hold_any(first, last));
+        let is_new = |id: &StreamId| {
+            wanted.is_none_or(|wanted| wanted.contains(id)) && !(some_held && self.ledger.holds(*id))
+        };
         gone.retain(is_new);
         oversized.retain(|entry| is_new(&entry.id));
         let known = batch.entries.iter().filter(|entry| !is_new(&entry.id)).count();

@@ -143,8 +143,12 @@ impl Batch<'_> {
         let rows = self.offer.rows;
         let mut touched = BTreeMap::new();
         for touch in &self.write.touches {
-            let in_part = part.binary_search_by(|&row| by_key(&rows[row], &rows[touch.row]));
-            if in_part.is_ok() && self.outcomes[touch.row] == Some(RowOutcome::Inserted) {
+            // What is inserted is a first, and without a split all firsts are in the one part.
+            let in_part = || {
+                part.len() == self.offer.firsts.len()
+                    || part.binary_search_by(|&row| by_key(&rows[row], &rows[touch.row])).is_ok()
+            };
+            if self.outcomes[touch.row] == Some(RowOutcome::Inserted) && in_part() {
                 let ts = rows[touch.row].ts;
                 touched
                     .entry(touch.entry_id)

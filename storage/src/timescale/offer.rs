@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use race::position::Position;
+use race::time::Timestamp;
 
 /// Days that one transaction touches at most. Each day is a chunk, and a chunk costs several of the server's
 /// locks: 64 a connection unless an operator changed `max_locks_per_transaction`.
@@ -28,22 +29,48 @@ pub(super) struct Repeat {
     pub(super) first: usize,
 }
 
+/// What rows are sorted by, beside each other in memory.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    /// The first bytes of the device's name, and zeros: where two differ, their names differ the same way.
+    device: u128,
+    ts: Timestamp,
+    row: usize,
+}
+
+impl Key {
+    fn of(row: usize, position: &Position) -> Self {
+        let name = position.device_id.as_bytes();
+        let mut first = [0; size_of::<u128>()];
+        let len = name.len().min(first.len());
+        first[..len].copy_from_slice(&name[..len]);
+        Self { device: u128::from_be_bytes(first), ts: position.ts, row }
+    }
+}
+
+/// Rows of one device mostly share its text.
+fn by_device(a: &Position, b: &Position) -> Ordering {
+    if Arc::ptr_eq(&a.device_id, &b.device_id) { Ordering::Equal } else { a.device_id.cmp(&b.device_id) }
+}
+
 /// By device and instant: neighbours of the index land on one page, and two writers lock rows in one order.
 pub(super) fn by_key(a: &Position, b: &Position) -> Ordering {
-    // Rows of one device mostly share its text.
-    let devices =
-        if Arc::ptr_eq(&a.device_id, &b.device_id) { Ordering::Equal } else { a.device_id.cmp(&b.device_id) };
-    devices.then(a.ts.cmp(&b.ts))
+    by_device(a, b).then(a.ts.cmp(&b.ts))
 }
 
 impl<'a> Offer<'a> {
     pub(super) fn new(rows: &'a [Position]) -> Self {
-        let mut order: Vec<usize> = (0..rows.len()).collect();
+        let mut order: Vec<Key> =
+            rows.iter().enumerate().map(|(row, position)| Key::of(row, position)).collect();
         // The index decides between equal keys: the first offered stays first.
-        order.sort_unstable_by(|&a, &b| by_key(&rows[a], &rows[b]).then(a.cmp(&b)));
+        order.sort_unstable_by(|a, b| {
+            let devices = a.device.cmp(&b.device);
+            let devices = devices.then_with(|| by_device(&rows[a.row], &rows[b.row]));
+            devices.then(a.ts.cmp(&b.ts)).then(a.row.cmp(&b.row))
+        });
         let mut firsts: Vec<usize> = Vec::with_capacity(rows.len());
         let mut repeats = Vec::new();
-        for row in order {
+        for Key { row, .. } in order {
             match firsts.last() {
                 Some(&first) if by_key(&rows[first], &rows[row]).is_eq() => {
                     repeats.push(Repeat { row, first });
@@ -104,9 +131,22 @@ pub(super) fn day(row: &Position) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use race::time::Timestamp;
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn rows_come_by_key_however_names_begin(
+            names in prop::collection::vec(("[ab\0]{0,2}|1234567890123456[ab]{0,2}", 0_i64..3), 0..40),
+        ) {
+            let rows: Vec<Position> = names.iter().map(|(name, day)| row(name, *day)).collect();
+            let mut expected: Vec<usize> = (0..rows.len()).collect();
+            expected.sort_by(|&a, &b| by_key(&rows[a], &rows[b]));
+            let firsts = expected.chunk_by(|&a, &b| by_key(&rows[a], &rows[b]).is_eq()).map(|run| run[0]);
+            prop_assert_eq!(Offer::new(&rows).firsts, firsts.collect::<Vec<_>>());
+        }
+    }
 
     fn row(device: &str, day: i64) -> Position {
         Position {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::{RawBatch, RefusedEntry, SourceName, StreamId};
+use crate::batch::{Entries, RawBatch, RefusedEntry, SourceName, StreamId};
 use crate::limits::{BATCH_BYTES, BATCH_RECORDS, BROKER_SILENCE_MS};
 
 use super::connection::Connection;
@@ -161,7 +161,11 @@ impl StreamReader {
                     }
                     received => received?,
                 },
-                None => return Ok(std::mem::replace(&mut self.delivery, Delivery::new(&self.config.stream))),
+                None => {
+                    let mut next = Delivery::new(&self.config.stream);
+                    next.batch.entries = Entries::with_room_of(&self.delivery.batch.entries);
+                    return Ok(std::mem::replace(&mut self.delivery, next));
+                }
             }
         }
     }
