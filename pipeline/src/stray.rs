@@ -1,6 +1,7 @@
 //! Positions of days that hardly any other is of: what a tracker with a broken clock sends, or an archive that is read
 //! again. Each such day may be a chunk that the table has to make or open first, so they are committed apart, and the
-//! positions of today do not wait for them.
+//! positions of today do not wait for them. Of two different rows for one (device, instant), one of which comes among
+//! strays and the other does not, the one that is committed first stays, as between two instances.
 
 use std::collections::HashMap;
 
@@ -43,7 +44,9 @@ pub(crate) fn take(positions: &mut Vec<Position>, ids: &mut Vec<StreamId>) -> Op
     let mut strays = Rows::default();
     let mut kept = (Vec::with_capacity(positions.len()), Vec::with_capacity(ids.len()));
     for (position, id) in positions.drain(..).zip(ids.drain(..)) {
-        let is_usual = usual.iter().any(|(_, usual)| *usual == day(&position));
+        // Whatever else comes with it: what is of today does not wait behind an archive.
+        let is_fresh = position.ts.micros().abs_diff(id.time().micros()) <= DAY_MICROS.unsigned_abs();
+        let is_usual = is_fresh || usual.iter().any(|(_, usual)| *usual == day(&position));
         let (to, to_ids) =
             if is_usual { (&mut kept.0, &mut kept.1) } else { (&mut strays.positions, &mut strays.ids) };
         to.push(position);
@@ -95,6 +98,14 @@ mod tests {
         let (mut positions, mut ids) = batch((0..400).map(|n| n % i64::try_from(USUAL_DAYS).unwrap()));
         assert!(take(&mut positions, &mut ids).is_none());
         assert_eq!(positions.len(), 400);
+    }
+
+    #[test]
+    fn what_is_of_today_is_no_stray_however_few_it_is() {
+        let (mut positions, mut ids) = batch((0..200).map(|n| if n == 77 { 0 } else { 10_000 + n / 10 }));
+        let strays = take(&mut positions, &mut ids).unwrap();
+        assert!(positions.iter().any(|position| day(position) == 0));
+        assert!(!strays.positions.is_empty());
     }
 
     #[test]

@@ -152,11 +152,6 @@ impl Threads {
         }
         Ok(report)
     }
-
-    /// Whether a thread has ended.
-    pub fn is_any_finished(&self) -> bool {
-        self.decode.is_finished() || self.lanes.iter().any(thread::JoinHandle::is_finished)
-    }
 }
 
 /// What a pipeline did.

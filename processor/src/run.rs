@@ -141,7 +141,10 @@ async fn hold<S: Live>(
             None => return Ok(()),
             Some(Loaded::Course(tables)) => Some(tables),
             Some(Loaded::Wrong(problems)) => {
-                courses::tell(&problems);
+                courses::tell(
+                    &problems,
+                    "the course cannot be judged by; positions are stored, race rules wait for its correction",
+                );
                 before.take()
             }
         };

@@ -104,6 +104,12 @@ impl Track {
         self.decided == self.window.len()
     }
 
+    /// How many positions it has taken, whatever became of them; without those that were only noted as faulty.
+    pub fn seen(&self) -> u64 {
+        let FixCounts { used, faulty: _, no_fix, outside_event, spike } = self.counts;
+        used + no_fix + outside_event + spike + (self.window.len() - self.decided) as u64
+    }
+
     /// What has become of the fixes so far.
     pub fn counts(&self) -> FixCounts {
         self.counts

@@ -198,15 +198,16 @@ pub trait Live: Records {
     /// Notes that changes were told; by [`OutboxRow::id`].
     fn mark_relayed(&self, ids: &[i64]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Of each span, up to `limit_each` positions that are not faulty, ordered by `ts`; in one query.
+    /// Of each span, up to `limit_each` positions that are not faulty, ordered by `ts` and without attributes; in one
+    /// query.
     fn read_tracks(
         &self,
         spans: &[TrackSpan],
         limit_each: usize,
     ) -> impl Future<Output = Result<Vec<Vec<Position>>, StoreError>> + Send;
 
-    /// Of each span, how many positions an operator flagged as faulty; in one query.
-    fn count_faulty_of(
+    /// Of each span, how many positions are not faulty; in one query.
+    fn count_positions(
         &self,
         spans: &[TrackSpan],
     ) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;

@@ -1,6 +1,7 @@
 //! The judge's books: of each entry, on which state its lane builds, what is saved, and whether it is to be read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use race::course::Course;
@@ -24,6 +25,8 @@ pub struct Desk {
     unread: BTreeSet<EntryKey>,
     /// Those of the two above that could not be read; whether its lane waits.
     put_off: BTreeMap<EntryKey, bool>,
+    /// The last of those asked for that was read.
+    served: EntryKey,
     /// Fixes after which a state that was read is saved.
     save_after_fixes: u32,
     scratch: Scratch,
@@ -71,7 +74,8 @@ impl Desk {
         let all = course.events.iter().enumerate();
         let unread = all.flat_map(|(e, event)| (0..event.entries.len()).map(move |n| (e, n))).collect();
         let (books, wanted, put_off) = Default::default();
-        Self { course, books, wanted, unread, put_off, save_after_fixes, scratch: Scratch::default() }
+        let (served, scratch) = Default::default();
+        Self { course, books, wanted, unread, put_off, served, save_after_fixes, scratch }
     }
 
     /// Takes what came of commits. Returns what the lanes are to be told, and what they said, to be passed to
@@ -116,13 +120,22 @@ impl Desk {
 
     /// Up to `count` entries to be read next: those that lanes wait for, and of the others at least a quarter, so that
     /// all are looked at some time however many wait.
-    pub fn next(&self, count: usize) -> Vec<EntryKey> {
+    pub fn next(&mut self, count: usize) -> Vec<EntryKey> {
         let others: Vec<EntryKey> =
             self.unread.iter().filter(|entry| !self.wanted.contains(entry)).take(count).copied().collect();
         let kept = others.len().min(count.div_ceil(4));
-        let mut next: Vec<EntryKey> = self.wanted.iter().take(count - kept).copied().collect();
+        // In turn: some that are asked for again and again must not keep others from being read.
+        let behind = self.wanted.range((Bound::Excluded(self.served), Bound::Unbounded));
+        let in_turn = behind.chain(self.wanted.range(..=self.served));
+        let mut next: Vec<EntryKey> = in_turn.take(count - kept).copied().collect();
+        self.served = next.last().copied().unwrap_or(self.served);
         next.extend(others.into_iter().take(count - next.len()));
         next
+    }
+
+    /// Whether this judge has not looked at an entry yet.
+    pub fn is_first_look(&self, entry: EntryKey) -> bool {
+        self.unread.contains(&entry)
     }
 
     /// Whether nothing is to be read.
@@ -135,6 +148,11 @@ impl Desk {
         let waits = self.wanted.remove(&entry);
         self.unread.remove(&entry);
         *self.put_off.entry(entry).or_default() |= waits;
+    }
+
+    /// What was to be saved of an entry was not: it is read once more when those that were put off are.
+    pub fn not_saved(&mut self, entry: EntryKey) {
+        self.put_off.entry(entry).or_default();
     }
 
     /// Those that were put off are to be read again.

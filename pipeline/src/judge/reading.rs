@@ -90,6 +90,33 @@ impl Reading {
         }
     }
 
+    /// The stretches that a saved state has behind it, and how many positions it has seen there; none where it begins
+    /// with nothing. More stored positions than that were stored by somebody who sets no marks: another program, or this
+    /// one while it had no course to judge by.
+    pub fn believed(&self, course: &Course) -> Option<(Vec<Stretch>, u64)> {
+        let evaluated_to = self.follower.track.latest().filter(|_| !self.anew)?;
+        let end = after(evaluated_to);
+        let entry = &course.events[self.entry.0].entries[self.entry.1];
+        let begun = entry.spans.iter().filter(|span| span.from.is_none_or(|from| from < end));
+        let stretches = begun.map(|span| Stretch {
+            device: span.device.clone(),
+            from: span.from.unwrap_or(Timestamp::from_micros(i64::MIN)),
+            to: Some(span.to.map_or(end, |to| to.min(end))),
+        });
+        Some((stretches.collect(), self.follower.track.seen()))
+    }
+
+    /// Begins with nothing after all.
+    pub fn disbelieve(&mut self, course: &Course) {
+        let dirty_revision = self.dirty_revision;
+        *self = Self { dirty_revision, ..Self::begin(course, self.entry, self.included, None) };
+    }
+
+    /// Whose it is.
+    pub fn entry(&self) -> EntryKey {
+        self.entry
+    }
+
     /// What is to be read next; `None`: all was.
     pub fn next(&self) -> Option<&Stretch> {
         self.stretches.front()

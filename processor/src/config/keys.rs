@@ -101,7 +101,7 @@ keys! {
     ClaimIntervalMs: "redis.claim_interval_ms", "CLAIM_INTERVAL_MS", None, ms(100, HOUR_MS), Is("30000"),
         "How often it is looked for such entries, beyond once at the start.";
     DlqMaxEntries: "redis.dlq_max_entries", "DLQ_MAX_ENTRIES", None,
-        Integer { unit: "entries", min: 1, max: 100_000_000 }, Is("100000"),
+        Integer { unit: "entries", min: 1, max: 100_000_000 }, Is("10000"),
         "How many dead letters are kept; beyond that the oldest go.";
 
     PostgresUrl: "postgres.url", "POSTGRES_URL", Some("--postgres-url"), PostgresUrl, Required,

@@ -53,14 +53,11 @@ pub(super) fn ready(tables: Arc<Tables>) -> Arc<Course> {
 }
 
 /// Tells what is wrong with the rows.
-pub(super) fn tell(problems: &[String]) {
+pub(super) fn tell(problems: &[String], consequence: &str) {
     for problem in problems {
         tracing::error!("{problem}");
     }
-    tracing::error!(
-        problems = problems.len(),
-        "the course cannot be judged by; positions are stored, race rules wait for its correction"
-    );
+    tracing::error!(problems = problems.len(), "{consequence}");
 }
 
 /// Returns when the tables say something else than what is known, `None` being nothing that can be judged by.
@@ -73,8 +70,15 @@ pub(super) async fn changed<S: Live>(
 ) {
     let mut told = false;
     loop {
-        sleep(every).await;
-        match (load(&store).await, &known) {
+        // At the end of the shift others need the connection that a locked table may hold up.
+        let loaded = tokio::select! {
+            () = shift.cancelled() => return,
+            loaded = async {
+                sleep(every).await;
+                load(&store).await
+            } => loaded,
+        };
+        match (loaded, &known) {
             (Ok(Loaded::Course(tables)), known) if known.as_ref() != Some(&tables) => {
                 tracing::info!("the course has changed");
                 shift.cancel();
@@ -82,11 +86,9 @@ pub(super) async fn changed<S: Live>(
             }
             // What was judged by so far is better than nothing.
             (Ok(Loaded::Wrong(problems)), Some(_)) if !std::mem::replace(&mut told, true) => {
-                for problem in &problems {
-                    tracing::error!("{problem}");
-                }
-                tracing::error!(
-                    "the course has changed and cannot be judged by; the one before stays in force"
+                tell(
+                    &problems,
+                    "the course has changed and cannot be judged by; the one before stays in force",
                 );
             }
             (Ok(Loaded::Course(_)), _) => {

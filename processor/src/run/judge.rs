@@ -18,7 +18,7 @@ use race::course::Course;
 use race::follow::SAVED_VERSION;
 use race::record::StageResult;
 use storage::{EntryRecords, Fence, Judged, Live, NewState, StoreError};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::standings::Standings;
 use super::backoff::Backoff;
@@ -33,7 +33,9 @@ const RANK_EVERY: Duration = Duration::from_millis(500);
 /// Entries read from storage in one step: their queries are one, and news of others does not wait for long.
 const READ_ENTRIES: usize = 64;
 /// Between two attempts to read entries whose positions the database refuses to give: a person has to look.
-const RECALL_EVERY: Duration = Duration::from_secs(60);
+const RECALL_EVERY: Duration = Duration::from_secs(15);
+/// Times that what is broken is tried again before it is put off: others may be whole.
+const BROKEN_TIMES: u32 = 4;
 /// What a judge takes at most to read what is known to be out of date when the writers have ended: the next one looks
 /// at everybody, so that a handover is not held up for it.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -74,10 +76,10 @@ impl<S: Live> Judge<S> {
         let (mut ranked, mut recalled) = (Instant::now(), Instant::now());
         loop {
             let (work, closed) = self.mailbox.take();
-            self.take(work).await?;
             if closed {
-                return self.close().await;
+                return self.close(work).await;
             }
+            self.take(work, None).await?;
             self.read_some().await?;
             self.send_news();
             if ranked.elapsed() >= RANK_EVERY {
@@ -96,18 +98,21 @@ impl<S: Live> Judge<S> {
     }
 
     /// Reads what is known to be out of date, if that is soon done, and ranks the field for the last time.
-    async fn close(&mut self) -> Result<(), TakenOver> {
-        self.desk.close();
+    async fn close(&mut self, work: Work) -> Result<(), TakenOver> {
         let deadline = Instant::now() + CLOSING;
-        while !self.desk.is_idle() && Instant::now() < deadline {
-            self.read_some().await?;
+        self.take(work, Some(deadline)).await?;
+        self.desk.close();
+        while !self.desk.is_idle() {
+            let Ok(read) = timeout_at(deadline, self.read_some()).await else { break };
+            read?;
             // Nobody hears it.
             self.unsent.clear();
         }
-        self.rank().await
+        timeout(CLOSING, self.rank()).await.unwrap_or(Ok(()))
     }
 
-    async fn take(&mut self, work: Work) -> Result<(), TakenOver> {
+    /// Takes what came of commits. What cannot be saved by the deadline is not: the next judge looks at everybody.
+    async fn take(&mut self, work: Work, deadline: Option<Instant>) -> Result<(), TakenOver> {
         self.states.extend(&work.states);
         let states: u64 = self.states.values().sum();
         self.events.metrics.states.set(i64::try_from(states).unwrap_or(i64::MAX));
@@ -122,8 +127,13 @@ impl<S: Live> Judge<S> {
                 // A place in the field depends on more than what is recorded of an entry.
                 self.standings.set(entry, evaluation);
             }
-            if let Some(save) = save {
-                self.save(save).await?;
+            let Some(save) = save else { continue };
+            match deadline {
+                None => self.save(save).await?,
+                Some(deadline) => match timeout_at(deadline, self.save(save)).await {
+                    Ok(saved) => saved?,
+                    Err(_) => break,
+                },
             }
         }
         Ok(())
@@ -153,7 +163,10 @@ impl<S: Live> Judge<S> {
                 self.count(changes);
                 self.desk.saved(entry, records);
             }
-            Err(error) => self.events.race_error(entry_id, &error),
+            Err(error) => {
+                self.desk.not_saved(entry);
+                self.events.race_error(entry_id, &error);
+            }
         }
         Ok(())
     }
@@ -190,17 +203,22 @@ impl<S: Live> Judge<S> {
         &self,
         call: impl Fn() -> F,
     ) -> Result<Result<T, StoreError>, TakenOver> {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut broken) = (Backoff::default(), 0);
         loop {
             match call().await {
                 Err(StoreError::Fenced { .. }) => return Err(TakenOver),
-                Err(error @ StoreError::Broken { .. }) if self.mailbox.is_closed() => return Ok(Err(error)),
+                Err(error @ StoreError::Broken { .. })
+                    if broken >= BROKEN_TIMES || self.mailbox.is_closed() =>
+                {
+                    return Ok(Err(error));
+                }
                 Err(
                     error @ (StoreError::Away { .. }
                     | StoreError::Retry { .. }
                     | StoreError::Unable { .. }
                     | StoreError::Broken { .. }),
                 ) => {
+                    broken += u32::from(matches!(error, StoreError::Broken { .. }));
                     self.events.peer_down(Peer::postgres, &error);
                     sleep(backoff.next()).await;
                 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use storage::{Fence, Live, PositionWrite, RowOutcome, StoreError, Touch};
+use storage::{Live, PositionWrite, RowOutcome, StoreError, Touch};
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
@@ -45,8 +45,6 @@ pub(super) struct Stored {
 struct Part {
     rows: Vec<usize>,
     attempts: u32,
-    /// The parts that had been committed when it was made, or when it was last looked at.
-    commits: u64,
     /// Times that others went through while it, a single row, did not.
     proofs: u32,
 }
@@ -60,13 +58,13 @@ impl<S: Live> Persist<S> {
     ///
     /// Where the database goes on refusing, the batch is halved, and each half for itself, down to single rows: in
     /// all at most twice as many transactions as there are rows, or four times when it says that it may pass. A row
-    /// that the data itself makes impossible is given up. One that fails in another way is given up only if other
-    /// rows go through meanwhile, or one that is only tried does: otherwise it is the server that is broken, and it is
-    /// waited for, as it is while it has no room.
+    /// that the data itself makes impossible is given up. One that fails in another way is given up only if one
+    /// that is only tried goes through at the same instant: otherwise it is the server that is broken, and it is waited
+    /// for, as it is while it has no room.
     pub(super) async fn commit(&self, write: &PositionWrite) -> Result<Stored, TakenOver> {
         let mut outcomes: Vec<Outcome> = vec![Err(String::new()); write.rows.len()];
-        let mut parts = VecDeque::from([Part { rows: Vec::new(), attempts: 0, commits: 0, proofs: 0 }]);
-        let (mut backoff, mut commits, mut whole) = (Backoff::default(), 0_u64, true);
+        let mut parts = VecDeque::from([Part { rows: Vec::new(), attempts: 0, proofs: 0 }]);
+        let (mut backoff, mut whole) = (Backoff::default(), true);
         let mut offered_again = false;
         while let Some(mut part) = parts.pop_front() {
             let result = if whole {
@@ -76,7 +74,6 @@ impl<S: Live> Persist<S> {
             };
             let error = match result {
                 Ok(committed) => {
-                    commits += 1;
                     backoff.reset();
                     self.events.peer_up(Peer::postgres);
                     if whole {
@@ -118,7 +115,7 @@ impl<S: Live> Persist<S> {
                 [row] if refused => outcomes[*row] = Err(error.to_string()),
                 [row] => {
                     let is_full = matches!(error, StoreError::Unable { .. });
-                    let others_go = !is_full && (commits > part.commits || self.others_go(write, *row).await);
+                    let others_go = !is_full && self.others_go(write, *row).await;
                     if others_go && part.proofs + 1 >= PROOFS {
                         outcomes[*row] = Err(error.to_string());
                         continue;
@@ -128,16 +125,12 @@ impl<S: Live> Persist<S> {
                         self.events.peer_down(Peer::postgres, &error);
                     }
                     sleep(backoff.next()).await;
-                    parts.push_back(Part { rows: part.rows, attempts, commits, proofs });
+                    parts.push_back(Part { rows: part.rows, attempts, proofs });
                 }
                 rows => {
                     let (early, late) = rows.split_at(rows.len() / 2);
-                    let [early, late] = [early, late].map(|half| Part {
-                        rows: half.to_vec(),
-                        attempts: 0,
-                        commits,
-                        proofs: 0,
-                    });
+                    let [early, late] =
+                        [early, late].map(|half| Part { rows: half.to_vec(), attempts: 0, proofs: 0 });
                     if refused {
                         // In their order, so that of two rows for one instant the first one stays.
                         parts.push_front(late);
@@ -167,6 +160,6 @@ fn write_of(write: &PositionWrite, rows: &[usize]) -> PositionWrite {
         rows: rows.iter().map(|&row| write.rows[row].clone()).collect(),
         touches: touches.collect(),
         ingested_at: write.ingested_at,
-        fence: write.fence.map(|fence| Fence { ..fence }),
+        fence: write.fence,
     }
 }

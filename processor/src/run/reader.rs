@@ -114,9 +114,10 @@ impl StreamSource {
         let mut last_of_all = self.claims.everything_until;
         let first = if last_of_all.is_some() { Duration::ZERO } else { self.claims.threshold };
         self.claim(&mut reader, first).await?;
-        let mut claimed = Instant::now();
+        let begun = Instant::now();
+        let mut claimed = begun;
         loop {
-            if last_of_all.is_some_and(|after| claimed.elapsed() >= after) && !reader.is_within_reply() {
+            if last_of_all.is_some_and(|after| begun.elapsed() >= after) && !reader.is_within_reply() {
                 self.claim(&mut reader, Duration::ZERO).await?;
                 last_of_all = None;
                 self.claims.everything_until = None;

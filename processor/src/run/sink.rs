@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pipeline::batch::{CommittedBatch, EntryKey, EvaluatedBatch, Fate, RefusedEntry, Roles, StreamId};
-use pipeline::broker::{Broker, Letter};
+use pipeline::broker::{Broker, BrokerError, Letter};
 use pipeline::judge::Mail;
 use pipeline::write::Sink;
 use race::course::Course;
@@ -131,13 +131,17 @@ impl<S: Live> LiveSink<S> {
         let found = loop {
             match self.broker.entry(&self.names.stream, id).await {
                 Ok(found) => break found,
+                Err(error @ (BrokerError::Refused { .. } | BrokerError::NoGroup { .. })) => {
+                    self.events.peer_down(Peer::redis, &error);
+                    break None;
+                }
                 Err(error) => {
                     self.events.peer_down(Peer::redis, &error);
                     sleep(backoff.next()).await;
                 }
             }
         };
-        // Once it is trimmed, what is known of it is better than nothing.
+        // Once it is trimmed, or must not be read, what is known of it is better than nothing.
         let entry = found.unwrap_or_else(|| RefusedEntry {
             id,
             fields: vec![

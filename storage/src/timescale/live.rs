@@ -113,8 +113,8 @@ impl Live for PostgresStore {
         read.map_err(|f| self.error("reading positions", f))
     }
 
-    async fn count_faulty_of(&self, spans: &[TrackSpan]) -> Result<Vec<u64>, StoreError> {
-        let counted = self.read(async |reader| reader.count_faulty_of(spans).await).await;
-        counted.map_err(|f| self.error("counting faulty positions", f))
+    async fn count_positions(&self, spans: &[TrackSpan]) -> Result<Vec<u64>, StoreError> {
+        let counted = self.read(async |reader| reader.count_positions(spans).await).await;
+        counted.map_err(|f| self.error("counting positions", f))
     }
 }

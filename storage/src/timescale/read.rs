@@ -25,17 +25,17 @@ const READ: &str = "SELECT ts, latitude, longitude, altitude, angle, speed, sate
 const COUNT_FAULTY: &str =
     "SELECT count(*) FROM positions WHERE device_id = $1 AND ts BETWEEN $2 AND $3 AND faulty";
 /// One look into the index for each span, whatever the planner thinks of the table. The ends of all spans keep chunks
-/// out.
+/// out. Without attributes: no rule reads them, and they are as large as a sender likes.
 const READ_TRACKS: &str = "SELECT o.n, p.* \
      FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS o (device_id, first, last, n) \
      CROSS JOIN LATERAL (SELECT ts, latitude, longitude, altitude, angle, speed, satellites, priority, codec, \
-         attributes::text FROM positions WHERE device_id = o.device_id AND ts BETWEEN o.first AND o.last \
+         '{}' FROM positions WHERE device_id = o.device_id AND ts BETWEEN o.first AND o.last \
          AND ts BETWEEN $4 AND $5 AND faulty = false ORDER BY ts LIMIT $6) p \
      ORDER BY o.n, p.ts";
-const COUNT_FAULTY_OF: &str = "SELECT o.n, p.faulty \
+const COUNT_POSITIONS: &str = "SELECT o.n, p.stored \
      FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS o (device_id, first, last, n) \
-     CROSS JOIN LATERAL (SELECT count(*) AS faulty FROM positions WHERE device_id = o.device_id \
-         AND ts BETWEEN o.first AND o.last AND ts BETWEEN $4 AND $5 AND faulty) p \
+     CROSS JOIN LATERAL (SELECT count(*) AS stored FROM positions WHERE device_id = o.device_id \
+         AND ts BETWEEN o.first AND o.last AND ts BETWEEN $4 AND $5 AND faulty = false) p \
      ORDER BY o.n";
 
 /// The reading connection.
@@ -45,18 +45,20 @@ pub(super) struct Reader {
     read: Statement,
     count_faulty: Statement,
     read_tracks: Statement,
-    count_faulty_of: Statement,
+    count_positions: Statement,
 }
 
 impl Reader {
     pub(super) async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Failure> {
         let client = session::connect(endpoint).await.map_err(Failure::at_connect)?;
+        // Others wait for this connection: who meets a locked table is to say so and come again.
+        client.batch_execute("SET lock_timeout = '5s'").await?;
         let devices = client.prepare(DEVICES).await?;
         let read = client.prepare(READ).await?;
         let count_faulty = client.prepare(COUNT_FAULTY).await?;
         let read_tracks = client.prepare(READ_TRACKS).await?;
-        let count_faulty_of = client.prepare(COUNT_FAULTY_OF).await?;
-        Ok(Self { client, devices, read, count_faulty, read_tracks, count_faulty_of })
+        let count_positions = client.prepare(COUNT_POSITIONS).await?;
+        Ok(Self { client, devices, read, count_faulty, read_tracks, count_positions })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -123,12 +125,12 @@ impl Reader {
         Ok(tracks)
     }
 
-    /// Of each span, how many positions are faulty.
-    pub(super) async fn count_faulty_of(&self, spans: &[TrackSpan]) -> Result<Vec<u64>, Failure> {
+    /// Of each span, how many positions are not faulty.
+    pub(super) async fn count_positions(&self, spans: &[TrackSpan]) -> Result<Vec<u64>, Failure> {
         let mut counts = vec![0; spans.len()];
         let Spans { devices, firsts, lasts, first, last } = Spans::of(spans);
         let found =
-            self.client.query(&self.count_faulty_of, &[&devices, &firsts, &lasts, &first, &last]).await?;
+            self.client.query(&self.count_positions, &[&devices, &firsts, &lasts, &first, &last]).await?;
         for row in &found {
             counts[nth(row, spans.len())?] =
                 u64::try_from(row.try_get::<_, i64>(1)?).map_err(Failure::broken)?;

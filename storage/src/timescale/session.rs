@@ -50,10 +50,14 @@ pub(super) struct Aside {
 impl Session {
     pub(super) async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Failure> {
         let client = connect(endpoint).await.map_err(Failure::at_connect)?;
+        // A server does not notice that nobody waits for it any more: a start that meets a locked table must not leave
+        // one session after the other there.
+        client.batch_execute("SET lock_timeout = '10s'").await?;
         let found = schema::check(&client).await?;
         let plain = client.prepare(&format!("COPY positions ({COLUMNS}) FROM STDIN (FORMAT binary)")).await?;
         let lookup = client.prepare(lookup::SELECT).await?;
         let compare = client.prepare(compare::SELECT).await?;
+        client.batch_execute("RESET lock_timeout").await?;
         Ok(Self { client, found, recent: Recent::default(), plain, lookup, compare, aside: None, mark: None })
     }
 

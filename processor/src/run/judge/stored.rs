@@ -1,7 +1,7 @@
 //! Reads entries from storage for the judge.
 
 use pipeline::batch::EntryKey;
-use pipeline::judge::{Reading, Stored};
+use pipeline::judge::{Reading, Stored, Stretch};
 use race::follow::Scratch;
 use storage::{Live, StoreError, TrackSpan};
 use uuid::Uuid;
@@ -54,6 +54,29 @@ impl<S: Live> Judge<S> {
         Ok(())
     }
 
+    /// At the first look, holds what is saved against what is stored: somebody may have stored positions, older than what
+    /// was evaluated, who set no marks.
+    async fn verify(&self, readings: &mut [Reading]) -> Result<(), StoreError> {
+        let mut spans = Vec::new();
+        let mut believed = Vec::new();
+        for (n, reading) in readings.iter().enumerate().filter(|(_, r)| self.desk.is_first_look(r.entry())) {
+            if let Some((stretches, seen)) = reading.believed(&self.course) {
+                believed.push((n, spans.len()..spans.len() + stretches.len(), seen));
+                spans.extend(stretches.into_iter().map(span));
+            }
+        }
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let counts = self.store.count_positions(&spans).await?;
+        for (n, of_entry, seen) in believed {
+            if counts[of_entry].iter().sum::<u64>() > seen {
+                readings[n].disbelieve(&self.course);
+            }
+        }
+        Ok(())
+    }
+
     async fn read(&self, entries: &[EntryKey]) -> Result<Vec<Reading>, StoreError> {
         // Before the read begins: what is committed by now is in it.
         let included: Vec<u64> = entries.iter().map(|&entry| self.committed(entry)).collect();
@@ -74,6 +97,7 @@ impl<S: Live> Judge<S> {
                 Reading::begin(&self.course, entry, included, stored)
             })
             .collect();
+        self.verify(&mut readings).await?;
         let mut scratch = Scratch::default();
         loop {
             let mut open: Vec<&mut Reading> =
@@ -82,17 +106,15 @@ impl<S: Live> Judge<S> {
                 return Ok(readings);
             }
             let stretches = open.iter().filter_map(|reading| reading.next());
-            let spans: Vec<TrackSpan> = stretches
-                .map(|stretch| TrackSpan {
-                    device: stretch.device.clone(),
-                    from: stretch.from,
-                    to: stretch.to,
-                })
-                .collect();
+            let spans: Vec<TrackSpan> = stretches.cloned().map(span).collect();
             let pages = self.store.read_tracks(&spans, PAGE_ROWS).await?;
             for (reading, page) in open.iter_mut().zip(pages) {
                 reading.take(&self.course, &page, page.len() < PAGE_ROWS, &mut scratch);
             }
         }
     }
+}
+
+fn span(stretch: Stretch) -> TrackSpan {
+    TrackSpan { device: stretch.device, from: stretch.from, to: stretch.to }
 }
