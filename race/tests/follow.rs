@@ -110,6 +110,9 @@ proptest! {
     }
 }
 
+/// Edits a course document.
+type Change = fn(&mut Value);
+
 #[test]
 fn a_state_of_another_course_or_of_other_devices_is_none() {
     let positions = track(&[(0, 100, 9); 40]);
@@ -118,14 +121,18 @@ fn a_state_of_another_course_or_of_other_devices_is_none() {
     assert!(restored(&course_before, &bytes).is_some());
     assert!(restored(&course(&document()), &bytes).is_some(), "the same course read again");
 
-    let change: [(&str, fn(&mut Value)); 6] = [
-        ("a radius", |document| set(&mut document["geofences"][0], &json!({"radius_meters": 51.0}))),
-        ("a gate that moved", |document| {
-            document["geofences"][2]["geometry"] = G.line(&[[5_001.0, -50.0], [5_001.0, 50.0]])
+    let change: [(&str, Change); 6] = [
+        ("a radius", |document| {
+            set(&mut document["geofences"][0], &json!({"radius_meters": 51.0}));
         }),
-        ("a tolerance", |document| set(&mut document["waypoints"][0], &json!({"tolerance_meters": 31.0}))),
+        ("a gate that moved", |document| {
+            document["geofences"][2]["geometry"] = G.line(&[[5_001.0, -50.0], [5_001.0, 50.0]]);
+        }),
+        ("a tolerance", |document| {
+            set(&mut document["waypoints"][0], &json!({"tolerance_meters": 31.0}));
+        }),
         ("how tracks are read", |document| {
-            set(&mut document["events"][0], &json!({"max_gap_seconds": 31.0}))
+            set(&mut document["events"][0], &json!({"max_gap_seconds": 31.0}));
         }),
         ("when a device times", |document| {
             set(&mut document["entry_devices"][0], &json!({"valid_from": "2026-06-07T09:00:10Z"}));
