@@ -110,9 +110,6 @@ proptest! {
     }
 }
 
-/// Edits a course document.
-type Change = fn(&mut Value);
-
 #[test]
 fn a_state_of_another_course_or_of_other_devices_is_none() {
     let positions = track(&[(0, 100, 9); 40]);
@@ -121,16 +118,13 @@ fn a_state_of_another_course_or_of_other_devices_is_none() {
     assert!(restored(&course_before, &bytes).is_some());
     assert!(restored(&course(&document()), &bytes).is_some(), "the same course read again");
 
+    type Change = fn(&mut Value);
     let change: [(&str, Change); 6] = [
-        ("a radius", |document| {
-            set(&mut document["geofences"][0], &json!({"radius_meters": 51.0}));
-        }),
+        ("a radius", |document| set(&mut document["geofences"][0], &json!({"radius_meters": 51.0}))),
         ("a gate that moved", |document| {
             document["geofences"][2]["geometry"] = G.line(&[[5_001.0, -50.0], [5_001.0, 50.0]]);
         }),
-        ("a tolerance", |document| {
-            set(&mut document["waypoints"][0], &json!({"tolerance_meters": 31.0}));
-        }),
+        ("a tolerance", |document| set(&mut document["waypoints"][0], &json!({"tolerance_meters": 31.0}))),
         ("how tracks are read", |document| {
             set(&mut document["events"][0], &json!({"max_gap_seconds": 31.0}));
         }),
