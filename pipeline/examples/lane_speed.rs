@@ -26,24 +26,38 @@ const CORNERS: usize = 32;
 const BATCH_ROWS: usize = 4_096;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("{:<40} {:>14} {:>14}", "", "positions/s", "bytes/entry");
+    println!("{:<56} {:>14}", "", "positions/s");
     for (devices, seconds) in [(1_000, 600), (100_000, 12)] {
         let course = course(devices)?;
+        for (what, every) in [("", None), (", nothing evaluated", Some(Duration::MAX))] {
+            let (rate, _) = lane_only(&course, devices, seconds, every);
+            println!("{:<56} {rate:>14.0}", format!("lane, {devices} devices{what}"));
+        }
+        // What others gave back is taken first, so that only the later lanes show in the resident set.
+        let lanes: Vec<Lane> = (0..2).map(|_| lane_only(&course, devices, seconds, None).1).collect();
         let before = resident_bytes();
-        let (rate, lane) = lane_only(&course, devices, seconds);
-        let per_entry = resident_bytes().saturating_sub(before) / devices;
-        drop(lane);
-        println!("{:<40} {rate:>14.0} {per_entry:>14}", format!("lane, {devices} devices"));
+        let more: Vec<Lane> = (0..4).map(|_| lane_only(&course, devices, seconds, None).1).collect();
+        let bytes = resident_bytes().saturating_sub(before) / (devices * more.len());
+        println!("{:<56} {bytes:>8} bytes", format!("kept of each entry, {devices} devices"));
+        drop(lanes);
     }
     let course = course(1_000)?;
     let rate = decode_and_lane(&course, 1_000, 300)?;
-    println!("{:<40} {rate:>14.0}", "decode and lane, 1000 devices, one thread");
+    println!("{:<56} {rate:>14.0}", "decode and lane, 1000 devices, one thread");
     Ok(())
 }
 
 /// Follows made-up fixes, a fix a second of each device; decode is not counted.
-fn lane_only(course: &Arc<Course>, devices: usize, seconds: i64) -> (f64, Lane) {
+fn lane_only(
+    course: &Arc<Course>,
+    devices: usize,
+    seconds: i64,
+    evaluate_every: Option<Duration>,
+) -> (f64, Lane) {
     let (mut lane, committed) = resident(course, devices);
+    if let Some(every) = evaluate_every {
+        lane.set_evaluate_every(every);
+    }
     let names: Vec<Arc<str>> = (0..devices).map(|n| name(n).into()).collect();
     let (mut took, mut count) = (Duration::ZERO, 0_usize);
     let mut rows = Rows::default();

@@ -164,7 +164,7 @@ impl Lane {
             !states.wanted.is_empty()
                 || (states.backed
                     && self.evaluated.elapsed() >= self.bounds.evaluate_every
-                    && (states.slots.values().any(|slot| slot.changed) || states.has_excess()))
+                    && (!states.due.is_empty() || states.has_excess()))
         })
     }
 

@@ -68,3 +68,32 @@ proptest! {
         world.check_records(!stops);
     }
 }
+
+/// Everything goes on after each row, so that what came before it is followed.
+fn one_by_one(sent: Vec<Sent>) {
+    let (course, count) = (course(), sent.len());
+    let mut world = World::new(&course, sent, 100);
+    for _ in 0..count {
+        world.go_on(1);
+        (0..8).for_each(|_| world.go_on(0));
+    }
+    world.check_records(true);
+}
+
+fn sent(device: usize, second: i64, x: f64, variant: u8) -> Sent {
+    Sent { position: fix(device, second, x, variant), refused: false }
+}
+
+#[test]
+fn a_fix_that_is_late_for_one_entry_and_in_order_for_another_and_is_refused_is_of_neither() {
+    // Entry 12 had the second device after the first, entry 12 of the other event the first one only.
+    let refused = Sent { refused: true, ..sent(1, 20, 980.0, 9) };
+    one_by_one(vec![sent(1, 10, 500.0, 9), sent(2, 50, 800.0, 9), refused]);
+}
+
+#[test]
+fn a_slot_is_taken_by_the_first_fix_used_after_it_wherever_that_is() {
+    // Out of the start circle early; at the slot itself, 60 s, the receiver has no fix, and nothing is near any more.
+    let places = [(30, 10.0, 9), (35, 150.0, 9), (50, 150.0, 9), (61, 150.0, 1), (62, 151.0, 9)];
+    one_by_one(places.map(|(second, x, variant)| sent(3, second, x, variant)).to_vec());
+}

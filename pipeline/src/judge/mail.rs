@@ -53,3 +53,61 @@ impl Work {
         self.stale.extend(mail.stale);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{LaneCounts, SavedState};
+
+    const ENTRY: EntryKey = (0, 3);
+
+    fn part(lane: usize, snapshots: Vec<Snapshot>, wanted: Vec<EntryKey>) -> LanePart {
+        let counts = LaneCounts { states: 7, ..LaneCounts::default() };
+        LanePart { lane, snapshots, wanted, counts, ..LanePart::default() }
+    }
+
+    fn snapshot(generation: u32, state: Option<u8>) -> Snapshot {
+        let state = state.map(|byte| SavedState { evaluated_to: None, bytes: vec![byte] });
+        Snapshot { entry: ENTRY, generation, evaluation: None, state }
+    }
+
+    fn state(work: &Work) -> Option<u8> {
+        work.snapshots[&ENTRY].state.as_ref().map(|state| state.bytes[0])
+    }
+
+    #[test]
+    fn a_later_snapshot_leaves_what_it_does_not_speak_of() {
+        let mut work = Work::default();
+        work.add(Mail {
+            parts: vec![
+                part(0, vec![snapshot(1, Some(1))], vec![]),
+                part(0, vec![snapshot(1, None)], vec![]),
+            ],
+            ..Mail::default()
+        });
+        assert_eq!(state(&work), Some(1));
+        work.add(Mail { parts: vec![part(0, vec![snapshot(1, Some(2))], vec![])], ..Mail::default() });
+        assert_eq!(state(&work), Some(2));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_was_built_on_another_state() {
+        let mut work = Work::default();
+        for next in [snapshot(1, Some(1)), snapshot(2, None)] {
+            work.add(Mail { parts: vec![part(0, vec![next], vec![])], ..Mail::default() });
+        }
+        assert_eq!((work.snapshots[&ENTRY].generation, state(&work)), (2, None));
+    }
+
+    #[test]
+    fn what_is_wanted_or_stale_is_noted_once_and_levels_are_the_last() {
+        let mut work = Work::default();
+        for stale in [vec![ENTRY], vec![ENTRY, (1, 0)]] {
+            let parts = vec![part(0, vec![], vec![ENTRY, ENTRY]), part(1, vec![], vec![ENTRY])];
+            work.add(Mail { parts, stale: stale.into_iter().collect() });
+        }
+        assert_eq!(work.wanted, BTreeSet::from([ENTRY]));
+        assert_eq!(work.stale, BTreeSet::from([ENTRY, (1, 0)]));
+        assert_eq!(work.states, BTreeMap::from([(0, 7), (1, 7)]));
+    }
+}

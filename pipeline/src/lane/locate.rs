@@ -138,6 +138,11 @@ impl Locate {
             slot.changed |= reaches(&event.entries[entry.1].targets, &movement);
             batch.movements.push(Located { entry, movement, near });
         }
+        let save_after = states.bounds.save_after_fixes;
+        if !slot.is_due && (slot.changed || slot.unsaved >= save_after) {
+            slot.is_due = true;
+            states.due.push(entry);
+        }
     }
 
     fn unknown(&mut self, position: &Position) {

@@ -1,6 +1,5 @@
 //! Penalty: segments, waypoints and penalties of the entries of which something happened.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use race::course::Course;
@@ -19,16 +18,14 @@ impl Penalty {
     /// What is true now of every entry that may have changed.
     pub(super) fn changed(&mut self, states: &mut States, save_after: u32) -> Vec<Snapshot> {
         let course = Arc::clone(&states.course);
+        let mut due = std::mem::take(&mut states.due);
         // In order of their numbers, so that the same input gives the same batch.
-        let due: BTreeSet<EntryKey> = states
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.follower.is_some() && (slot.changed || slot.unsaved >= save_after))
-            .map(|(entry, _)| *entry)
-            .collect();
+        due.sort_unstable();
+        due.dedup();
         let mut snapshots = Vec::with_capacity(due.len());
         for entry in due {
             if let Some(slot) = states.slots.get_mut(&entry) {
+                slot.is_due = false;
                 snapshots.extend(self.snapshot(&course, entry, slot, save_after, false));
             }
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use race::course::Course;
 use race::follow::Follower;
-use race::position::Position;
+use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 
 use super::Bounds;
@@ -39,7 +39,7 @@ pub(super) struct Slot {
     pub(super) generation: u32,
     /// Fixes of batches that were not known to be committed when the slot was last used. A state from storage may
     /// lack them.
-    recent: VecDeque<(u64, Position)>,
+    recent: VecDeque<Kept>,
     /// The batch at which more fixes had come than are kept: a state from storage must have seen it.
     overflowed_at: u64,
     last_used: u64,
@@ -49,6 +49,20 @@ pub(super) struct Slot {
     pub(super) changed: bool,
     /// Fixes since the state was last saved.
     pub(super) unsaved: u32,
+    /// It stands in [`States::due`].
+    pub(super) is_due: bool,
+}
+
+/// A fix that a state from storage may lack: what a rule reads of it, so that many are kept in little.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    /// Its batch.
+    seq: u64,
+    ts: Timestamp,
+    latitude: f64,
+    longitude: f64,
+    speed: f32,
+    satellites: i16,
 }
 
 /// What the judge tells a lane.
@@ -101,6 +115,8 @@ pub(super) struct States {
     /// The last batch of this lane that is committed.
     committed: Arc<AtomicU64>,
     pub(super) wanted: Vec<EntryKey>,
+    /// Entries to be evaluated or saved, and some that are not any more: nobody looks through all of them for it.
+    pub(super) due: Vec<EntryKey>,
     pub(super) counts: LaneCounts,
 }
 
@@ -121,8 +137,8 @@ impl States {
             }
             Follow::Nothing => (false, 0),
         };
-        let (wanted, counts) = (Vec::new(), LaneCounts::default());
-        Self { course, slots, backed, max, bounds, seq: 1, committed, wanted, counts }
+        let (wanted, due, counts) = Default::default();
+        Self { course, slots, backed, max, bounds, seq: 1, committed, wanted, due, counts }
     }
 
     /// The slot of an entry, asked for or begun when there is none.
@@ -187,7 +203,9 @@ impl States {
         slot.follower = Some(follower);
         slot.generation = generation;
         slot.unsaved = unsaved;
-        lacking
+        // No rule asks by which of an entry's devices a fix was taken.
+        let device: DeviceId = "".into();
+        lacking.into_iter().map(|fix| fix.position(&device)).collect()
     }
 
     /// Whether there are more states than there is room for, and one that can be given up.
@@ -223,6 +241,24 @@ impl States {
     }
 }
 
+impl Kept {
+    fn position(self, device: &DeviceId) -> Position {
+        Position {
+            device_id: Arc::clone(device),
+            ts: self.ts,
+            latitude: self.latitude,
+            longitude: self.longitude,
+            altitude: 0.0,
+            angle: 0.0,
+            speed: self.speed,
+            satellites: self.satellites,
+            priority: 0,
+            codec: "",
+            attributes: None,
+        }
+    }
+}
+
 impl Slot {
     /// Keeps a fix until its batch is committed.
     pub(super) fn remember(&mut self, seq: u64, position: &Position, waiting_fixes: usize) {
@@ -230,24 +266,23 @@ impl Slot {
             self.recent.clear();
             self.overflowed_at = seq;
         }
-        // Attributes are evidence, and nothing that a rule reads.
-        let fix = Position { attributes: None, device_id: Arc::clone(&position.device_id), ..*position };
-        self.recent.push_back((seq, fix));
+        let Position { ts, latitude, longitude, speed, satellites, .. } = *position;
+        self.recent.push_back(Kept { seq, ts, latitude, longitude, speed, satellites });
     }
 
     fn forget(&mut self, committed: u64) {
-        while self.recent.front().is_some_and(|(seq, _)| *seq <= committed) {
+        while self.recent.front().is_some_and(|kept| kept.seq <= committed) {
             self.recent.pop_front();
         }
     }
 
     /// The fixes that a state from storage lacks, in order; `None` when one of them is older than what it has seen.
-    fn lacking(&self, latest: Option<Timestamp>, seen: &[Timestamp]) -> Option<Vec<Position>> {
-        let mut lacking: Vec<Position> = Vec::with_capacity(self.recent.len());
-        for (_, fix) in &self.recent {
+    fn lacking(&self, latest: Option<Timestamp>, seen: &[Timestamp]) -> Option<Vec<Kept>> {
+        let mut lacking: Vec<Kept> = Vec::with_capacity(self.recent.len());
+        for fix in &self.recent {
             let last = lacking.last().map_or(latest, |last| Some(last.ts));
             if last < Some(fix.ts) {
-                lacking.push(fix.clone());
+                lacking.push(*fix);
                 continue;
             }
             let repeats = seen.binary_search(&fix.ts).is_ok()
@@ -265,7 +300,7 @@ impl Slot {
     }
 
     fn is_committed(&self, committed: u64) -> bool {
-        self.recent.back().is_none_or(|(seq, _)| *seq <= committed)
+        self.recent.back().is_none_or(|kept| kept.seq <= committed)
     }
 
     /// The latest position that was seen of the entry.

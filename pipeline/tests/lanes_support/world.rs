@@ -128,8 +128,8 @@ impl World {
         panic!("it goes on for ever");
     }
 
-    /// One step of everybody.
-    fn go_on(&mut self, rows: usize) {
+    /// One step of everybody, and more of the judge.
+    pub fn go_on(&mut self, rows: usize) {
         self.deliver(rows);
         self.tick(true);
         self.commit(2);

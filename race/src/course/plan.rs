@@ -9,7 +9,7 @@ use super::feature::{Feature, Features, Role};
 use super::formulas::Formulas;
 use super::geometry::Geometry;
 use super::load::Problem;
-use super::roster::{Roster, TimingSpan, timing_spans};
+use super::roster::{Carried, Roster, TimingSpan, carried, timing_spans};
 use super::tables::{
     Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint,
 };
@@ -97,7 +97,9 @@ impl Course {
     pub fn new(tables: Arc<Tables>) -> Self {
         let mut rows: Vec<&Event> = tables.events.iter().collect();
         rows.sort_by_key(|event| (event.name.clone(), event.id));
-        let events: Vec<EventPlan> = rows.into_iter().map(|row| EventPlan::new(row, &tables)).collect();
+        let by_entry = carried(&tables);
+        let events: Vec<EventPlan> =
+            rows.into_iter().map(|row| EventPlan::new(row, &tables, &by_entry)).collect();
         let spans = events.iter().enumerate().flat_map(|(event, plan)| {
             plan.entries.iter().enumerate().map(move |(n, entry)| (event, n, entry.spans.as_slice()))
         });
@@ -122,7 +124,7 @@ pub fn not_judged(tables: &Tables) -> Vec<Problem> {
 }
 
 impl EventPlan {
-    fn new(row: &Event, tables: &Tables) -> Self {
+    fn new(row: &Event, tables: &Tables, carried: &Carried<'_>) -> Self {
         let features = Features::of_event(tables, row);
         let mut stages: Vec<&Stage> = tables.stages.iter().filter(|s| s.event_id == row.id).collect();
         stages.sort_by_key(|s| (s.sort_order, s.id));
@@ -134,7 +136,7 @@ impl EventPlan {
             .into_iter()
             .map(|entry| EntryPlan {
                 row: entry.clone(),
-                spans: timing_spans(tables, entry),
+                spans: timing_spans(carried, entry.id),
                 targets: targets(&stages, entry.id),
             })
             .collect();

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use uuid::Uuid;
 
 use super::feature::holds_at;
-use super::tables::{Entry, EntryDevice, Tables};
+use super::tables::{EntryDevice, Tables};
 use crate::position::DeviceId;
 use crate::time::Timestamp;
 
@@ -41,16 +41,25 @@ impl Use {
     }
 }
 
+/// The rows of `entry_devices` by entry, each with its IMEI.
+pub(super) type Carried<'a> = HashMap<Uuid, Vec<(&'a EntryDevice, &'a str)>>;
+
+/// Looks up every row once: a course may have a hundred thousand of them.
+pub(super) fn carried(tables: &Tables) -> Carried<'_> {
+    let imei_of: HashMap<Uuid, &str> = tables.devices.iter().map(|d| (d.id, d.imei.as_str())).collect();
+    let mut carried = Carried::new();
+    for row in &tables.entry_devices {
+        if let Some(imei) = imei_of.get(&row.device_id) {
+            carried.entry(row.entry_id).or_default().push((row, imei));
+        }
+    }
+    carried
+}
+
 /// The spans of an entry in order of time: at each instant the `entry_devices` row valid then, vehicle-mounted
 /// before body-worn, `timing` first, then the lowest IMEI.
-pub(super) fn timing_spans(tables: &Tables, entry: &Entry) -> Vec<TimingSpan> {
-    let imei_of: HashMap<Uuid, &str> = tables.devices.iter().map(|d| (d.id, d.imei.as_str())).collect();
-    let mut rows: Vec<(&EntryDevice, &str)> = tables
-        .entry_devices
-        .iter()
-        .filter(|row| row.entry_id == entry.id)
-        .filter_map(|row| Some((row, *imei_of.get(&row.device_id)?)))
-        .collect();
+pub(super) fn timing_spans(carried: &Carried<'_>, entry: Uuid) -> Vec<TimingSpan> {
+    let mut rows = carried.get(&entry).cloned().unwrap_or_default();
     rows.sort_by_key(|(row, imei)| (row.assigned_user_id.is_some(), !row.timing, *imei));
     let edges: BTreeSet<Timestamp> =
         rows.iter().flat_map(|(row, _)| [row.valid_from, row.valid_to]).flatten().collect();
