@@ -5,6 +5,7 @@ use tokio_postgres::{Client, Transaction};
 
 use crate::scripts::Script;
 use crate::server::explain;
+use crate::tell::tell;
 
 /// The session advisory lock of all instances on one database: "db-init" in ASCII.
 const LOCK: i64 = 0x0064_622d_696e_6974;
@@ -101,7 +102,7 @@ pub(crate) async fn lock(client: &Client) -> Result<()> {
         .await
         .map_err(|error| explain(&error, None))?;
     if !row.get::<_, bool>(0) {
-        eprintln!("another db-init is at work on this database, waiting for it");
+        tell!("another db-init is at work on this database, waiting for it");
         client
             .execute("SELECT pg_advisory_lock($1)", &[&LOCK])
             .await

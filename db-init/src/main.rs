@@ -9,9 +9,11 @@ mod scripts;
 mod server;
 mod settings;
 mod statements;
+mod tell;
 
 use std::process::ExitCode;
 
+use crate::tell::tell;
 use clap::Parser as _;
 
 /// What the program ends with, beside 0: everything good.
@@ -39,6 +41,6 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("error: {error:#}");
+    tell!("error: {error:#}");
     ExitCode::from(code)
 }

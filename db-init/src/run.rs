@@ -11,7 +11,9 @@ use crate::guard::{self, Guard};
 use crate::scripts::{self, Script};
 use crate::server::{self, explain};
 use crate::settings::Settings;
+use crate::tell::tell;
 use crate::{exit, plan, report};
+use std::io::Write as _;
 
 /// Does what the command line asks for. What is wrong with the files is found before the server is asked.
 pub(crate) async fn run(cli: &Cli, settings: &Settings) -> Result<ExitCode> {
@@ -42,7 +44,7 @@ pub(crate) async fn run(cli: &Cli, settings: &Settings) -> Result<ExitCode> {
             new += 1;
         }
     }
-    println!("db-init complete: {new} applied, {skipped} skipped");
+    writeln!(std::io::stdout().lock(), "db-init complete: {new} applied, {skipped} skipped")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -50,7 +52,7 @@ pub(crate) async fn run(cli: &Cli, settings: &Settings) -> Result<ExitCode> {
 async fn apply(client: &mut Client, guard: &Guard, script: &Script) -> Result<()> {
     let begin = Instant::now();
     let name = &script.name;
-    eprintln!("applying {name}");
+    tell!("applying {name}");
     let search_path = server::search_path(client).await?;
     let transaction = client.transaction().await.map_err(|error| explain(&error, None))?;
     if let Err(error) = transaction.batch_execute(&script.sql).await {
@@ -65,7 +67,7 @@ async fn apply(client: &mut Client, guard: &Guard, script: &Script) -> Result<()
         .await
         .map_err(|error| explain(&error, None))
         .with_context(|| format!("{name}, at commit"))?;
-    eprintln!("applied {name} in {} ms", begin.elapsed().as_millis());
+    tell!("applied {name} in {} ms", begin.elapsed().as_millis());
     server::restore(client, &search_path).await
 }
 
@@ -75,9 +77,19 @@ async fn dry_run(client: &Client, scripts: &[Script]) -> Result<ExitCode> {
     plan::refuse_changed(&steps)?;
     let pending: Vec<_> = steps.iter().filter(|step| step.applied.is_none()).collect();
     for step in &pending {
-        println!("would apply {} (sha256 {})", step.script.name, step.script.checksum);
+        writeln!(
+            std::io::stdout().lock(),
+            "would apply {} (sha256 {})",
+            step.script.name,
+            step.script.checksum
+        )?;
     }
-    println!("db-init dry run: {} to apply, {} to skip", pending.len(), steps.len() - pending.len());
+    writeln!(
+        std::io::stdout().lock(),
+        "db-init dry run: {} to apply, {} to skip",
+        pending.len(),
+        steps.len() - pending.len()
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -85,9 +97,9 @@ async fn status(client: &Client, scripts: &[Script], json: bool) -> Result<ExitC
     let applied = Guard::find(client).await?.read(client).await?;
     let files = report::files(&plan::steps(scripts, &applied), &plan::others(scripts, &applied));
     if json {
-        println!("{}", serde_json::to_string_pretty(&files)?);
+        writeln!(std::io::stdout().lock(), "{}", serde_json::to_string_pretty(&files)?)?;
     } else {
-        println!("{}", report::table(&files));
+        writeln!(std::io::stdout().lock(), "{}", report::table(&files))?;
     }
     let changed = files.iter().any(|file| file.state == report::State::Changed);
     Ok(if changed { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS })

@@ -11,6 +11,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::settings::Settings;
+use crate::tell::tell;
 
 /// Between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -43,7 +44,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Client> {
             return Err(anyhow!("{}: not accepting connections after {seconds} s: {why}", settings.target));
         }
         if !told {
-            eprintln!("waiting for {}: {why}", settings.target);
+            tell!("waiting for {}: {why}", settings.target);
             told = true;
         }
         sleep(PAUSE).await;
@@ -137,7 +138,7 @@ fn tell(notice: &DbError) {
     ];
     let for_people = matches!(notice.parsed_severity(), Some(Severity::Notice | Severity::Warning));
     if for_people && !expected.contains(notice.code()) {
-        eprintln!("{}: {}", notice.severity().to_lowercase(), notice.message());
+        tell!("{}: {}", notice.severity().to_lowercase(), notice.message());
     }
 }
 

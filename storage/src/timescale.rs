@@ -80,6 +80,7 @@ struct Shared {
     endpoint: PostgresEndpoint,
     name: String,
     timescaledb: Option<String>,
+    conflicts: bool,
     writer: Mutex<Writer>,
     reader: Mutex<Option<Reader>>,
     recorder: Mutex<Option<Recorder>>,
@@ -124,11 +125,16 @@ impl PostgresStore {
         let name = name_of(config);
         let opened = Session::open(&endpoint).await;
         let session = opened.map_err(|failure| failure.while_doing(format!("connecting to {name}")))?;
-        let timescaledb = session.found.timescaledb.clone();
+        let (timescaledb, conflicts) = (session.found.timescaledb.clone(), session.found.conflicts);
         let writer = Mutex::new(Writer { session: Some(session), kept: Kept::default() });
         let (reader, recorder, control) = Default::default();
-        let shared = Shared { endpoint, name, timescaledb, writer, reader, recorder, control };
+        let shared = Shared { endpoint, name, timescaledb, conflicts, writer, reader, recorder, control };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Whether rows that differ from the stored ones are kept: their table was there when the store was made.
+    pub fn keeps_conflicts(&self) -> bool {
+        self.shared.conflicts
     }
 
     /// The version of TimescaleDB that was found when the store was made; `None` on plain PostgreSQL.

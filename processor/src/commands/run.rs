@@ -1,5 +1,6 @@
 //! `processor run`: the worker of a platform.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -77,11 +78,27 @@ async fn until_told(settings: &Settings) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes what can be written.
+struct Unfailing<W>(W);
+
+impl<W: Write> Write for Unfailing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(self.0.write(bytes).unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 /// Logs to stderr.
 fn log_as(log: &LogSettings) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    let subscriber = subscriber.with_writer(std::io::stderr).with_ansi(false);
+    // A log that cannot be written, because its reader is gone or its disk full, is no reason to stop.
+    let subscriber = subscriber.with_writer(|| Unfailing(std::io::stderr())).with_ansi(false);
+    let subscriber = subscriber.log_internal_errors(false);
     // There is no other subscriber that could be in the way.
     let _ = if log.json { subscriber.json().try_init() } else { subscriber.try_init() };
 }

@@ -8,7 +8,7 @@ use pipeline::in_flight::Read;
 use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
-use super::events::Events;
+use super::events::{ACKNOWLEDGING, DEAD_LETTERS, Events};
 use super::metrics::Peer;
 use super::names::StreamNames;
 
@@ -95,7 +95,10 @@ impl Owed {
         match broker.dead_letter(&names.stream, &names.group, &self.letters).await {
             Ok(written) => self.told(written, events),
             Err(BrokerError::NoGroup { .. }) => self.told(0, events),
-            Err(error) => events.peer_down(Peer::redis, &error),
+            Err(error) => {
+                events.stuck(DEAD_LETTERS, &error);
+                events.peer_down(Peer::redis, &error);
+            }
         }
     }
 
@@ -110,6 +113,7 @@ impl Owed {
     }
 
     fn told(&mut self, written: u64, events: &Events) {
+        events.unstuck(DEAD_LETTERS);
         events.metrics.dead_letters.inc_by(written);
         events.metrics.acks.inc_by(self.letters.len() as u64);
         self.letters.clear();
@@ -127,11 +131,13 @@ where
     loop {
         match tell().await {
             Ok(count) => {
+                events.unstuck(ACKNOWLEDGING);
                 events.peer_up(Peer::redis);
                 return count;
             }
             Err(BrokerError::NoGroup { .. }) => return 0,
             Err(error) => {
+                events.stuck(ACKNOWLEDGING, &error);
                 events.peer_down(Peer::redis, &error);
                 sleep(backoff.next()).await;
             }

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::events::Events;
 use super::metrics::Peer;
 
+/// Warnings about a course that are told at once: each course that is read has them again.
+const WARNINGS_TOLD: usize = 20;
+
 /// What the tables say, as far as it can be judged by.
 pub(super) enum Loaded {
     /// A course.
@@ -27,7 +30,8 @@ pub(super) enum Loaded {
 pub(super) async fn load<S: Live>(store: &S) -> Result<Loaded, StoreError> {
     match store.load_course().await {
         Ok(tables) => {
-            let errors = check(&tables).into_iter().filter(|finding| finding.severity == Severity::Error);
+            let findings = check(&tables);
+            let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
             let problems: Vec<String> = errors.map(|finding| finding.to_string()).collect();
             Ok(if problems.is_empty() { Loaded::Course(Arc::new(tables)) } else { Loaded::Wrong(problems) })
         }
@@ -46,6 +50,17 @@ pub(super) fn ready(tables: Arc<Tables>) -> Arc<Course> {
         tracing::warn!(
             overrides = tables.overrides.len(),
             "overrides are not applied by this version: the computed values are published"
+        );
+    }
+    let findings = check(&tables);
+    let warnings: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Warning).collect();
+    for warning in warnings.iter().take(WARNINGS_TOLD) {
+        tracing::warn!("{warning}");
+    }
+    if warnings.len() > WARNINGS_TOLD {
+        tracing::warn!(
+            more = warnings.len() - WARNINGS_TOLD,
+            "processor check tells all that is odd about a course"
         );
     }
     tracing::info!(events = tables.events.len(), entries = tables.entries.len(), "the course was read");
@@ -92,7 +107,9 @@ pub(super) async fn changed<S: Live>(
                 );
             }
             (Ok(Loaded::Course(_)), _) => {
-                told = false;
+                if std::mem::take(&mut told) {
+                    tracing::info!("the course is as it was before it could not be judged by");
+                }
                 events.peer_up(Peer::postgres);
             }
             (Ok(Loaded::Wrong(_)), _) => {}

@@ -1,5 +1,6 @@
 //! What an operator is told: each event is one function, so that its log line and its counter cannot part.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,15 @@ use super::metrics::{Loss, LossKind, Metrics, Peer, PeerKind};
 /// Between two lines about the same trouble: who reads a log at night needs to see what else is there.
 const REPEAT: Duration = Duration::from_secs(10);
 
+/// After so long a failure is no longer one that passes by itself.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+
+/// Kinds of work, for [`Events::stuck`].
+pub(super) const READING: &str = "reading the stream";
+pub(super) const COMMITTING: &str = "committing positions";
+pub(super) const ACKNOWLEDGING: &str = "acknowledging entries";
+pub(super) const DEAD_LETTERS: &str = "writing dead letters";
+
 /// Tells events and counts them.
 #[derive(Debug)]
 pub(crate) struct Events {
@@ -17,6 +27,8 @@ pub(crate) struct Events {
     last_refusal: Mutex<Quiet>,
     last_failure: Mutex<Quiet>,
     peers: [Mutex<Quiet>; 2],
+    /// Work that fails although its server answers, since when and why.
+    stuck: Mutex<BTreeMap<&'static str, (Instant, String)>>,
 }
 
 /// Keeps a trouble that repeats from filling the log.
@@ -42,8 +54,8 @@ impl Quiet {
 
 impl Events {
     pub(crate) fn new() -> Self {
-        let (last_refusal, last_failure, peers) = Default::default();
-        Self { metrics: Metrics::new(), last_refusal, last_failure, peers }
+        let (last_refusal, last_failure, peers, stuck) = Default::default();
+        Self { metrics: Metrics::new(), last_refusal, last_failure, peers, stuck }
     }
 
     /// A server does not answer, or refuses to serve. Every `REPEAT` again while it lasts.
@@ -70,9 +82,29 @@ impl Events {
         }
     }
 
+    /// Some work failed and is tried again.
+    pub(super) fn stuck(&self, work: &'static str, error: &dyn std::fmt::Display) {
+        let mut stuck = self.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let since = stuck.get(work).map_or_else(Instant::now, |(since, _)| *since);
+        stuck.insert(work, (since, error.to_string()));
+    }
+
+    /// The same work went through.
+    pub(super) fn unstuck(&self, work: &'static str) {
+        self.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(work);
+    }
+
+    /// Work that has failed for longer than passes by itself.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        let stuck = self.stuck.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lasting = stuck.iter().filter(|(_, (since, _))| since.elapsed() >= STUCK_AFTER);
+        lasting.map(|(work, (_, error))| format!("{work}: {error}")).collect()
+    }
+
     /// A batch was not committed and is tried again or divided.
     pub(super) fn write_failed(&self, rows: usize, attempt: u32, error: &dyn std::fmt::Display) {
         self.metrics.write_retries.inc();
+        self.stuck(COMMITTING, error);
         if let Some(before) = lock(&self.last_failure).tells() {
             tracing::warn!(rows, attempt, failures_before = before, "a batch was not committed: {error}");
         }

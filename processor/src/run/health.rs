@@ -61,7 +61,8 @@ impl Health {
             return troubles.clone();
         }
         let (broker, database) = tokio::join!(self.ask_broker(), self.ask_database());
-        let troubles: Vec<String> = broker.err().into_iter().chain(database.err()).collect();
+        let servers = broker.err().into_iter().chain(database.err());
+        let troubles: Vec<String> = servers.chain(self.events.troubles()).collect();
         *known = Some((Instant::now(), troubles.clone()));
         troubles
     }

@@ -7,7 +7,7 @@ use storage::{Live, PositionWrite, RowOutcome, StoreError, Touch};
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
-use super::events::Events;
+use super::events::{COMMITTING, Events};
 use super::metrics::Peer;
 
 /// Times that a connected server may fail a batch, or a single row, in ways that pass by themselves, before one half of
@@ -75,6 +75,7 @@ impl<S: Live> Persist<S> {
             let error = match result {
                 Ok(committed) => {
                     backoff.reset();
+                    self.events.unstuck(COMMITTING);
                     self.events.peer_up(Peer::postgres);
                     if whole {
                         let outcomes = committed.rows.into_iter().map(Ok).collect();

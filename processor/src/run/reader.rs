@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acker::Done;
 use super::backoff::Backoff;
-use super::events::Events;
+use super::events::{Events, READING};
 use super::metrics::{Peer, ReadKind, ReadResult};
 use super::names::StreamNames;
 
@@ -94,6 +94,7 @@ impl StreamSource {
 
     fn failed(&self, error: &dyn std::fmt::Display) {
         self.events.metrics.reads.get_or_create(&ReadKind { result: ReadResult::error }).inc();
+        self.events.stuck(READING, error);
         self.events.peer_down(Peer::redis, error);
     }
 
@@ -131,6 +132,7 @@ impl StreamSource {
                 delivery => delivery?,
             };
             backoff.reset();
+            self.events.unstuck(READING);
             self.events.peer_up(Peer::redis);
             let result = if delivery.is_empty() { ReadResult::empty } else { ReadResult::ok };
             self.events.metrics.reads.get_or_create(&ReadKind { result }).inc();

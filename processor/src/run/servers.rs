@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use pipeline::broker::{Broker, Finding, Watch};
+use pipeline::broker::{Broker, Finding, StreamFacts, Watch};
 use storage::timescale::PostgresStore;
 use storage::{Live, StoreError};
 use tokio::time::{sleep, timeout};
@@ -56,6 +56,11 @@ impl Servers<PostgresStore> {
         match judge.timescaledb() {
             Some(version) => tracing::info!(version, "the database has timescaledb"),
             None => tracing::warn!("the database has no timescaledb: positions are kept in a plain table"),
+        }
+        if !judge.keeps_conflicts() {
+            tracing::warn!(
+                "the database has no position_conflicts: a row that differs from the stored one is counted and not kept"
+            );
         }
         Ok(Some(Self { broker, writers: stores, judge }))
     }
@@ -143,9 +148,23 @@ pub(super) async fn warn_of_durability(broker: &Broker) {
     }
 }
 
+/// What was trimmed before this process looked cannot be told from what was trimmed long ago: it is told and not counted.
+fn tell_of_before(facts: &StreamFacts) {
+    let counted = facts.group.and_then(|group| group.lag);
+    if let (Some(counted), Some(there)) = (counted, facts.unread())
+        && counted > there
+    {
+        tracing::warn!(
+            entries = counted - there,
+            "entries were trimmed from the stream, or deleted, before the group read them; when, since the group was \
+             made, cannot be told"
+        );
+    }
+}
+
 /// Looks at the stream and its group as long as the process lives, and tells what the broker lost.
 pub(super) async fn watch(broker: Broker, names: StreamNames, events: Arc<Events>) {
-    let mut watch = Watch::default();
+    let (mut watch, mut first) = (Watch::default(), true);
     loop {
         sleep(LOOK_EVERY).await;
         let facts = match broker.facts(&names.stream, &names.group).await {
@@ -155,6 +174,9 @@ pub(super) async fn watch(broker: Broker, names: StreamNames, events: Arc<Events
                 continue;
             }
         };
+        if std::mem::take(&mut first) {
+            tell_of_before(&facts);
+        }
         for finding in watch.look(&facts) {
             match finding {
                 Finding::UnreadLost { entries } => events.lost(Loss::unread, entries),

@@ -167,6 +167,6 @@ async fn a_batch_that_the_server_has_no_memory_for_is_split() {
         $$ BEGIN RAISE EXCEPTION 'out of shared memory' USING ERRCODE = '53200'; END $$";
     database.client.batch_execute(never).await.unwrap();
     let error = store.commit_positions(vec![fix("b", 1), fix("b", 2)], AT).await.unwrap_err();
-    assert!(matches!(error, StoreError::Retry { .. }), "{error}");
+    assert!(matches!(error, StoreError::Unable { .. }), "{error}");
     assert_eq!(database.count("positions").await, 701, "and then it is for the caller to wait");
 }
