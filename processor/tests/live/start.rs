@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::fleet::{course, disorder, keys, race};
-use crate::platform::{Platform, wait};
+use crate::platform::{Platform, STREAM, wait};
 use crate::records::{expected, records, stored};
+use crate::worker::Worker;
 
 #[test]
 fn positions_and_race_records_are_those_of_a_replay() {
@@ -57,4 +58,17 @@ fn without_the_tables_of_a_race_positions_are_stored_all_the_same() {
     assert_eq!(stored(&platform), keys(&fixes));
     assert!(worker.log().contains("race rules are off, because the database lacks"), "{}", worker.log());
     assert!(worker.terminate().success());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let platform = Platform::start();
+    let mut worker = Worker::without_log(&platform, &[("LOG_LEVEL", "debug")]);
+    worker.wait_until_ready();
+    let fixes = race(3, 50);
+    platform.add(&fixes);
+    let _: String = platform.redis(&format!("XADD {STREAM} * what ever"));
+    platform.wait_until_done(Duration::from_secs(30));
+    assert_eq!(stored(&platform), keys(&fixes));
+    assert_eq!(worker.terminate().code(), Some(0));
 }

@@ -137,7 +137,8 @@ fn a_course_that_changes_under_way_is_judged_as_it_is_at_last() {
 fn an_entry_that_is_deleted_under_the_pipeline_costs_no_position() {
     let platform = Platform::start().with_course(&course(6));
     let fixes = race(6, 200);
-    let (early, late) = fixes.split_at(fixes.len() / 2);
+    // Half-way to the finish: what is still to be recorded of the entry is refused.
+    let (early, late) = fixes.split_at(fixes.len() / 4);
     let mut worker = platform.worker(&[("COURSE_REFRESH_MS", "3600000")]);
     worker.wait_until_ready();
     platform.add(early);
@@ -220,4 +221,23 @@ fn tables_of_records_that_are_broken_hold_back_no_position_and_no_new_course() {
     platform.sql("ALTER TABLE mislaid RENAME TO entry_crossings");
     assert_exact(&platform, &fixes, Duration::from_secs(30));
     assert!(worker.terminate().success());
+}
+
+#[test]
+fn what_was_stored_without_race_rules_is_judged_when_they_are_on_again() {
+    let platform = Platform::start().with_course(&course(5));
+    let fixes = race(5, 300);
+    // Every tenth fix comes late, while nobody judges: the state that was saved before does not know of it.
+    let (late, first): (Vec<_>, Vec<_>) = fixes.iter().cloned().enumerate().partition(|(n, _)| n % 10 == 3);
+    let entries = |part: Vec<(usize, Entry)>| part.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>();
+    for (part, rules) in [(entries(first), "true"), (entries(late), "false"), (Vec::new(), "true")] {
+        let mut worker = platform.worker(&[("PROCESSOR_PHASE_2_ENABLED", rules)]);
+        worker.wait_until_ready();
+        platform.add(&part);
+        platform.wait_until_done(Duration::from_secs(60));
+        if part.is_empty() {
+            assert_exact(&platform, &fixes, Duration::from_secs(60));
+        }
+        assert!(worker.terminate().success());
+    }
 }

@@ -31,7 +31,17 @@ impl Worker {
         static WORKERS: AtomicU32 = AtomicU32::new(0);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let log = platform.path(&format!("worker-{}.log", WORKERS.fetch_add(1, Ordering::Relaxed)));
-        let file = File::create(&log).unwrap();
+        Self::logging_to(platform, settings, port, log)
+    }
+
+    /// With a log that cannot be written.
+    pub fn without_log(platform: &Platform, settings: &[(&str, &str)]) -> Self {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        Self::logging_to(platform, settings, port, "/dev/full".into())
+    }
+
+    fn logging_to(platform: &Platform, settings: &[(&str, &str)], port: u16, log: PathBuf) -> Self {
+        let file = File::options().create(true).write(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_processor"));
         command.arg("run").env_clear().current_dir(platform.folder.path());
         command.env("REDIS_URL", platform.redis.url());
@@ -119,7 +129,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
+        if std::thread::panicking() && self.log.is_file() {
             eprintln!("--- {}\n{}", self.log.display(), self.log());
         }
     }
