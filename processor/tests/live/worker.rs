@@ -41,7 +41,7 @@ impl Worker {
     }
 
     fn logging_to(platform: &Platform, settings: &[(&str, &str)], port: u16, log: PathBuf) -> Self {
-        let file = File::options().create(true).write(true).open(&log).unwrap();
+        let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_processor"));
         command.arg("run").env_clear().current_dir(platform.folder.path());
         command.env("REDIS_URL", platform.redis.url());
