@@ -119,6 +119,8 @@ impl World {
 
     /// Lets everything go on fairly until nothing is left to do. Panics when that does not come.
     pub fn settle(&mut self) {
+        // A lane evaluates again: one that does not has nothing due, and would be taken for idle.
+        self.tick(true);
         for _ in 0..2_000 {
             if self.is_idle() {
                 return;
