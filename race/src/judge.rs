@@ -5,6 +5,7 @@
 pub mod crossings;
 pub mod document;
 pub mod evaluators;
+pub mod penalties;
 pub mod ranking;
 pub mod segments;
 pub mod stage;
@@ -13,6 +14,7 @@ pub mod waypoints;
 use serde::Serialize;
 
 use self::crossings::CrossingBook;
+use self::penalties::Ordinals;
 use self::stage::StageEvaluation;
 use crate::course::plan::{EntryPlan, EventPlan};
 use crate::course::tables::Truncation;
@@ -54,13 +56,13 @@ pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: F
         Truncation::Millisecond => 1,
         Truncation::Second => 1_000,
     };
-    let mut cursor = None;
+    let (mut cursor, mut ordinals) = (None, Ordinals::new());
     for plan in &event.stages {
         views.push(segments::view(plan, entry, evidence, &book, unit_ms, &mut cursor));
     }
     for n in 0..views.len() {
         let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);
-        stages.push(stage::evaluate(event, entry, &views, n, unit_ms, excluded_before));
+        stages.push(stage::evaluate(event, entry, &views, n, unit_ms, excluded_before, &mut ordinals));
     }
     EntryEvaluation { entry_id: entry.row.id, fixes, crossings: book.into_rows(), stages }
 }

@@ -145,34 +145,42 @@ impl Formulas {
 }
 
 impl<'a> TableAt<'a> {
-    /// What the table makes of a measure; nothing when the measure is in no bracket.
+    /// What the table makes of one measure that is both what the bracket is found by and what is paid by unit; nothing
+    /// when it is in no bracket.
     pub fn assess(&self, measure: Measure) -> Option<Assessment<'a>> {
+        self.assess_by(measure, measure)
+    }
+
+    /// What the table makes of `unit` in the bracket of `measure`, such as km/h of the third speeding; nothing when the
+    /// measure is in no bracket.
+    pub fn assess_by(&self, measure: Measure, unit: Measure) -> Option<Assessment<'a>> {
         let row = *self.rows.iter().find(|row| {
             measure.is_above(micro(row.offence_min))
                 && row.offence_max.is_none_or(|max| !measure.is_above(micro(max)))
         })?;
-        let denominator = i128::from(measure.denominator);
-        // Everything below is in millionths of a second, times 1e6 times the denominator.
-        let one_unit = MICRO * denominator;
-        let base = i128::from(micro(row.base)) * one_unit;
-        let amount = match row.operator {
+        let (amount, denominator) = match row.operator {
             Operator::Exclude | Operator::NotClassified => return Some(Assessment { row, penalty_ms: 0 }),
-            Operator::Flat => base + i128::from(micro(row.penalty)) * one_unit,
-            Operator::PerUnit => base + i128::from(micro(row.penalty)) * measure.scaled(),
-            Operator::Progressive => {
-                let parts =
-                    self.rows.iter().filter(|below| below.offence_min <= row.offence_min).map(|below| {
-                        let low = i128::from(micro(below.offence_min)) * denominator;
-                        let high = below.offence_max.map_or(measure.scaled(), |max| {
-                            measure.scaled().min(i128::from(micro(max)) * denominator)
-                        });
-                        i128::from(micro(below.penalty)) * (high - low)
-                    });
-                base + parts.sum::<i128>()
-            }
+            Operator::Flat => (i128::from(micro(row.penalty)) * MICRO, 1),
+            Operator::PerUnit => (i128::from(micro(row.penalty)) * unit.scaled(), unit.denominator),
+            Operator::Progressive => (self.progressive(row, measure), measure.denominator),
         };
-        // Millionths of a second to milliseconds.
+        // In millionths of a second, times 1e6 times the denominator; from there to milliseconds.
+        let one_unit = MICRO * i128::from(denominator);
+        let amount = i128::from(micro(row.base)) * one_unit + amount;
         Some(Assessment { row, penalty_ms: div_round(amount, one_unit * 1_000) })
+    }
+
+    /// The sum over the brackets up to `row` of penalty times the part of the measure inside, as with income tax.
+    fn progressive(&self, row: &PenaltyFormula, measure: Measure) -> i128 {
+        let denominator = i128::from(measure.denominator);
+        let parts = self.rows.iter().filter(|below| below.offence_min <= row.offence_min).map(|below| {
+            let low = i128::from(micro(below.offence_min)) * denominator;
+            let high = below
+                .offence_max
+                .map_or(measure.scaled(), |max| measure.scaled().min(i128::from(micro(max)) * denominator));
+            i128::from(micro(below.penalty)) * (high - low)
+        });
+        parts.sum()
     }
 }
 

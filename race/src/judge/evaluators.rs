@@ -43,20 +43,37 @@ pub struct Case<'a> {
 /// Something that a table puts a price on.
 #[derive(Debug)]
 pub struct Offence<'a> {
-    /// The closest table at its beginning.
-    pub table: TableAt<'a>,
+    /// The closest table at its beginning; without one an offence costs nothing, and counts where offences are counted.
+    pub table: Option<TableAt<'a>>,
     /// The segment it happened in, where it is one.
     pub segment_id: Option<Uuid>,
     /// The segment, zone, waypoint, neutralisation or stage that tells it from others of its table.
     pub place: Option<Uuid>,
     /// When it began, for what can happen twice at one place.
     pub start: Option<Timestamp>,
+    /// From when to when it lasted, where it did.
+    pub window: Option<[Timestamp; 2]>,
     /// How much.
-    pub measure: Measure,
+    pub measures: Measures,
     /// What it was measured from.
     pub inputs: Map<String, Value>,
     /// It rests on weak or undecided evidence.
     pub needs_review: bool,
+}
+
+/// What a table is asked about.
+#[derive(Debug)]
+pub enum Measures {
+    /// Each is priced by itself; what they cost adds up.
+    Each(Vec<Measure>),
+    /// The how-manieth offence of its evaluator in the event; what is paid by unit.
+    Ordinal(Measure),
+}
+
+impl From<Measure> for Measures {
+    fn from(measure: Measure) -> Self {
+        Self::Each(vec![measure])
+    }
 }
 
 impl<'a> Case<'a> {

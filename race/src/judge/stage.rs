@@ -4,13 +4,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::crossings::Mark;
-use super::evaluators::{self, Offence};
+use super::penalties::{self, Ordinals};
 use super::segments::{SegmentView, StageView};
 use crate::course::plan::{EntryPlan, EventPlan};
 use crate::course::tables::{CountsFor, Operator, SegmentType};
-use crate::ids::{Key, row_id};
 use crate::num::round_to;
-use crate::record::{Penalty, PenaltyStatus, StageStatus};
+use crate::record::{Penalty, StageStatus};
 use crate::time::Timestamp;
 
 /// One entry in one stage.
@@ -88,7 +87,8 @@ pub struct ValidatedWaypoint {
     pub needs_review: bool,
 }
 
-/// Evaluates stage `n` of `views`; instants are truncated to `unit_ms` before they are subtracted. Who was excluded in a stage before is excluded from then on.
+/// Evaluates stage `n` of `views`; instants are truncated to `unit_ms` before they are subtracted. Who was excluded in a
+/// stage before is excluded from then on. `ordinals` counts on from the stages before.
 pub fn evaluate(
     event: &EventPlan,
     entry: &EntryPlan,
@@ -96,9 +96,10 @@ pub fn evaluate(
     n: usize,
     unit_ms: i64,
     excluded_before: bool,
+    ordinals: &mut Ordinals,
 ) -> StageEvaluation {
     let view = &views[n];
-    let (penalties, effects) = penalties(event, entry, views, n);
+    let (penalties, effects) = penalties::of_stage(event, entry, views, n, ordinals);
     let sum =
         |total| penalties.iter().filter(|p| p.counts_for.contains(&total)).map(|p| p.penalty_ms).sum::<i64>();
     let penalty_ms = sum(CountsFor::Stage);
@@ -164,58 +165,6 @@ fn status(view: &StageView<'_>, effects: &[Operator], excluded_before: bool) -> 
         (false, true, true) => StageStatus::Dnf,
         (false, false, true) => StageStatus::Dns,
     }
-}
-
-/// The penalties of stage `n` by id, and what they do to its status.
-fn penalties(
-    event: &EventPlan,
-    entry: &EntryPlan,
-    views: &[StageView<'_>],
-    n: usize,
-) -> (Vec<Penalty>, Vec<Operator>) {
-    let case = evaluators::Case { event, entry, stages: views, stage: n };
-    let mut offences: Vec<Offence<'_>> = Vec::new();
-    for evaluator in evaluators::REGISTRY {
-        (evaluator.find)(&case, &mut offences);
-    }
-    let mut effects = Vec::new();
-    let rows = offences.into_iter().filter_map(|offence| {
-        let assessment = offence.table.assess(offence.measure)?;
-        if matches!(assessment.row.operator, Operator::Exclude | Operator::NotClassified) {
-            effects.push(assessment.row.operator);
-        }
-        let table = offence.table.key;
-        let mut inputs = offence.inputs;
-        inputs.insert("measure".to_owned(), offence.measure.rounded().into());
-        let key = Key {
-            entry: entry.row.id,
-            what: &table.evaluator,
-            scope: Some(table.scope_id),
-            kind: table.kind.as_deref(),
-            place: offence.place,
-            direction: None,
-            start: offence.start,
-        };
-        Some(Penalty {
-            id: row_id(&key),
-            entry_id: entry.row.id,
-            stage_id: views[n].plan.row.id,
-            segment_id: offence.segment_id,
-            evaluator: table.evaluator.clone(),
-            kind: table.kind.clone(),
-            formula_id: assessment.row.id,
-            formula_snapshot: serde_json::json!(offence.table.rows),
-            inputs: inputs.into(),
-            penalty_ms: assessment.penalty_ms,
-            counts_for: assessment.row.counts_for.clone(),
-            status: PenaltyStatus::Computed,
-            override_id: None,
-            needs_review: offence.needs_review,
-        })
-    });
-    let mut rows: Vec<Penalty> = rows.collect();
-    rows.sort_by_key(|row| row.id);
-    (rows, effects)
 }
 
 fn segment(view: &SegmentView<'_>, unit_ms: i64) -> SegmentEvaluation {

@@ -18,11 +18,12 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
             inputs.insert("early_ms".to_owned(), neutralised.early_ms.into());
             inputs.insert("unit".to_owned(), "seconds".into());
             offences.push(Offence {
-                table,
+                table: Some(table),
+                window: neutralised.to.map(|to| [neutralised.from, to]),
                 segment_id: Some(segment.plan.row.id),
                 place: Some(neutralised.row.id),
                 start: Some(neutralised.from),
-                measure: Measure::ratio(neutralised.early_ms, 1_000),
+                measures: Measure::ratio(neutralised.early_ms, 1_000).into(),
                 inputs,
                 needs_review: neutralised.needs_review,
             });

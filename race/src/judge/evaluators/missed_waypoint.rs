@@ -28,11 +28,12 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
             inputs.insert("missed".to_owned(), json!(missed));
             inputs.insert("unit".to_owned(), "waypoints".into());
             offences.push(Offence {
-                table,
+                table: Some(table),
+                window: None,
                 segment_id: Some(segment.plan.row.id),
                 place: Some(segment.plan.row.id),
                 start: None,
-                measure: Measure::whole(count),
+                measures: Measure::whole(count).into(),
                 inputs,
                 needs_review: segment.needs_review(),
             });

@@ -48,10 +48,11 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
         inputs.insert("unit".to_owned(), "percent".into());
         offences.push(Offence {
             place: Some(table.key.scope_id),
-            table,
+            table: Some(table),
+            window: None,
             segment_id,
             start: None,
-            measure: Measure::ratio(missed_count * 100, total),
+            measures: Measure::ratio(missed_count * 100, total).into(),
             inputs,
             needs_review: scope.iter().any(|s| s.needs_review()),
         });
