@@ -8,8 +8,10 @@ pub mod evaluators;
 pub mod penalties;
 pub mod ranking;
 pub mod segments;
+pub mod speeding;
 pub mod stage;
 pub mod waypoints;
+pub mod zones;
 
 use serde::Serialize;
 

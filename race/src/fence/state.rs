@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::area::{AreaState, Episode};
 use super::gate::{GateState, Way};
-use super::touch::{Movement, Touch};
+use super::touch::{Movement, Touch, Trace};
+use super::zone::{Speed, SpeedLog, Stretch};
 use crate::course::feature::{FeatureId, FeatureState, Features, Role};
 use crate::record::Direction;
 use crate::time::Timestamp;
@@ -16,6 +17,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FenceState {
     states: Vec<(FeatureId, FeatureState)>,
+    speeds: SpeedLog,
     doubts: BTreeMap<FeatureId, Vec<Gap>>,
     end: Option<Timestamp>,
 }
@@ -53,6 +55,8 @@ pub struct Visit {
     pub weak: bool,
     /// The fixes that bracket its beginning.
     pub fixes: [Timestamp; 2],
+    /// Where on the track it began; none for a track that begins inside.
+    pub trace: Option<Trace>,
 }
 
 /// What a track shows: every crossing and every visit, in order of time.
@@ -64,13 +68,34 @@ pub struct Evidence {
     pub visits: BTreeMap<Uuid, Vec<Visit>>,
     /// By waypoint id: gaps long enough that the vehicle may have visited it unseen.
     pub doubts: BTreeMap<Uuid, Vec<Gap>>,
+    /// By zone id.
+    pub zones: BTreeMap<Uuid, ZoneEvidence>,
+    /// Movements faster than a limit that may have been enforced, in order of time.
+    pub speeds: Vec<Speed>,
     /// The last used fix.
     pub end: Option<Timestamp>,
 }
 
+/// What a track shows at one zone, in order of time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ZoneEvidence {
+    /// Visits of its polygon.
+    pub visits: Vec<Episode>,
+    /// Where the track was farther inside its polygon than the buffer.
+    pub enforced: Vec<Stretch>,
+    /// When it came into the circle around its DZ.
+    pub begin_enters: Vec<Touch>,
+    /// When it left the circle around its DZ.
+    pub begin_exits: Vec<Touch>,
+    /// When it came into the circle around its FZ.
+    pub end_enters: Vec<Touch>,
+}
+
 impl FenceState {
-    /// Takes the next movement of the track; `near` is what [`Features::near`] found for it.
-    pub fn advance(&mut self, features: &Features, near: &[FeatureId], movement: &Movement) {
+    /// Takes the next movement of the track; `near` is what [`Features::near`] found for it. Whether what is judged
+    /// may have changed.
+    pub fn advance(&mut self, features: &Features, near: &[FeatureId], movement: &Movement) -> bool {
+        let mut changed = movement.weak || self.end.is_none();
         self.end = Some(movement.to.ts);
         for &id in near {
             let feature = &features.all[id as usize];
@@ -78,11 +103,13 @@ impl FenceState {
                 self.states.insert(at, (id, feature.first_state(movement)));
                 at
             });
-            feature.advance(&mut self.states[at].1, movement);
+            changed |= feature.advance(&mut self.states[at].1, movement);
         }
+        changed |= self.speeds.advance(features, near, &self.states, movement);
         if movement.weak {
             self.doubt(features, movement);
         }
+        changed
     }
 
     /// Notes which waypoints may have been visited in a gap. A track that is all gaps makes one long one.
@@ -99,7 +126,8 @@ impl FenceState {
 
     /// What the track shows if it ends here.
     pub fn evidence(&self, features: &Features) -> Evidence {
-        let mut evidence = Evidence { end: self.end, ..Evidence::default() };
+        let mut evidence =
+            Evidence { end: self.end, speeds: self.speeds.speeds.clone(), ..Evidence::default() };
         for (id, state) in &self.states {
             let feature = &features.all[*id as usize];
             match (feature.role, state) {
@@ -107,6 +135,7 @@ impl FenceState {
                     let mut events = match state {
                         FeatureState::Area(state) => area_events(state),
                         FeatureState::Gate(state) => gate_events(state),
+                        FeatureState::Polygon(_) => continue,
                     };
                     events.retain(|event| feature.holds_at(event.first.ts));
                     if !events.is_empty() {
@@ -120,7 +149,22 @@ impl FenceState {
                         evidence.visits.insert(id, visits);
                     }
                 }
-                (Role::Waypoint(_), FeatureState::Gate(_)) => {}
+                (Role::ZonePolygon(zone), FeatureState::Polygon(state)) => {
+                    let found = evidence.zones.entry(features.zones[zone as usize].row.id).or_default();
+                    found.visits.clone_from(&state.visits.episodes);
+                    found.enforced.clone_from(&state.enforced);
+                }
+                (Role::ZoneBegin(zone), FeatureState::Area(state)) => {
+                    let found = evidence.zones.entry(features.zones[zone as usize].row.id).or_default();
+                    found.begin_enters = enters(state).collect();
+                    let left = state.episodes.iter().filter(|visit| visit.closed || visit.outside);
+                    found.begin_exits = left.map(|visit| visit.last).collect();
+                }
+                (Role::ZoneEnd(zone), FeatureState::Area(state)) => {
+                    let found = evidence.zones.entry(features.zones[zone as usize].row.id).or_default();
+                    found.end_enters = enters(state).collect();
+                }
+                _ => debug_assert!(false, "a state belongs to the feature it was made for"),
             }
         }
         for (id, gaps) in &self.doubts {
@@ -132,9 +176,19 @@ impl FenceState {
     }
 }
 
+fn enters(state: &AreaState) -> impl Iterator<Item = Touch> {
+    state.episodes.iter().filter_map(|episode| episode.enter)
+}
+
 fn visit(episode: &Episode) -> Visit {
     let begin = episode.enter.as_ref().unwrap_or(&episode.last);
-    Visit { from: episode.since.to_ms(), to: episode.last.ts, weak: !episode.strong, fixes: begin.fixes }
+    Visit {
+        from: episode.since.to_ms(),
+        to: episode.last.ts,
+        weak: !episode.strong,
+        fixes: begin.fixes,
+        trace: episode.enter.map(|enter| enter.trace()),
+    }
 }
 
 fn area_events(state: &AreaState) -> Vec<FenceEvent> {

@@ -4,6 +4,12 @@
 mod early_neutralisation;
 mod missed_waypoint;
 mod missed_waypoint_ratio;
+mod speeding;
+mod speeding_average;
+mod speeding_impulse;
+mod speeding_ordinal;
+mod speeding_peak;
+mod speeding_time_gained;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -15,8 +21,16 @@ use crate::course::tables::BelongsTo;
 use crate::time::Timestamp;
 
 /// Every evaluator, in the order in which offences are found.
-pub const REGISTRY: &[Evaluator] =
-    &[missed_waypoint::EVALUATOR, missed_waypoint_ratio::EVALUATOR, early_neutralisation::EVALUATOR];
+pub const REGISTRY: &[Evaluator] = &[
+    missed_waypoint::EVALUATOR,
+    missed_waypoint_ratio::EVALUATOR,
+    early_neutralisation::EVALUATOR,
+    speeding_peak::EVALUATOR,
+    speeding_time_gained::EVALUATOR,
+    speeding_impulse::EVALUATOR,
+    speeding_average::EVALUATOR,
+    speeding_ordinal::EVALUATOR,
+];
 
 /// Finds the offences of one kind.
 #[derive(Debug)]
@@ -90,13 +104,24 @@ impl<'a> Case<'a> {
         within: Option<(BelongsTo, Uuid)>,
         segment: &SegmentView<'_>,
     ) -> Option<TableAt<'a>> {
+        self.table_at(evaluator, kind, within, segment, decided_at(segment)?)
+    }
+
+    /// The same for something that began at an instant.
+    pub fn table_at(
+        &self,
+        evaluator: &str,
+        kind: Option<&str>,
+        within: Option<(BelongsTo, Uuid)>,
+        segment: &SegmentView<'_>,
+        at: Timestamp,
+    ) -> Option<TableAt<'a>> {
         let wider = [
             (BelongsTo::Segment, segment.plan.row.id),
             (BelongsTo::Stage, segment.plan.row.stage_id),
             (BelongsTo::Event, self.event.row.id),
         ];
         let scopes: Vec<(BelongsTo, Uuid)> = within.into_iter().chain(wider).collect();
-        let at = decided_at(segment)?;
         self.event.formulas.closest(evaluator, self.entry.row.class_id, kind, &scopes, at)
     }
 }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::crossings::{CrossingBook, Mark};
 use super::waypoints::{self, WaypointOutcome, Window};
+use super::zones::{self, Drive, Passage};
 use crate::course::feature::holds_at;
 use crate::course::plan::{EntryPlan, SegmentPlan, StagePlan};
 use crate::course::tables::{Neutralisation, SegmentType, StartEdge, StartMode, StartPick};
@@ -43,6 +44,8 @@ pub struct SegmentView<'a> {
     pub waypoints: Vec<WaypointOutcome<'a>>,
     /// What was taken off.
     pub neutralised: Vec<NeutralisationOutcome<'a>>,
+    /// Visits of its zones, by zone.
+    pub zone_passages: Vec<Passage<'a>>,
     /// Something beneath waits for a person's confirmation.
     pub awaits_confirmation: bool,
 }
@@ -145,6 +148,8 @@ impl<'a> Matching<'a, '_> {
         };
         let window = Window { from, until, entry: self.entry_crossing(start), exit: finish };
         let waypoints = waypoints::outcomes(self.segment, &window, self.closed_at, self.evidence);
+        let drive = Drive { segment: self.segment, from, until, start, finish, waypoints: &waypoints };
+        let zone_passages = zones::passages(&drive, self.evidence);
         SegmentView {
             plan: self.segment,
             start,
@@ -154,6 +159,7 @@ impl<'a> Matching<'a, '_> {
             decided: finish.is_some() || self.closed_at.is_some(),
             waypoints,
             neutralised,
+            zone_passages,
             awaits_confirmation: self.awaits_confirmation(until),
         }
     }
@@ -200,7 +206,7 @@ impl<'a> Matching<'a, '_> {
             return self.first(self.book.lasts(self.segment.row.entry_geofence_id, EXIT));
         }
         let after = self.after.filter(|after| after.is_finish)?;
-        Some(Mark { at: after.at, crossing_id: None, needs_review: false })
+        Some(Mark { at: after.at, crossing_id: None, needs_review: false, trace: None })
     }
 
     fn special_stage_start(&self) -> Option<Mark> {
@@ -208,7 +214,7 @@ impl<'a> Matching<'a, '_> {
         if row.start_mode == StartMode::Standing {
             let at = self.segment.starts.get(&self.entry)?.target_at?.to_ms();
             let started = self.is_open(at) && self.took_part(at);
-            return started.then_some(Mark { at, crossing_id: None, needs_review: false });
+            return started.then_some(Mark { at, crossing_id: None, needs_review: false, trace: None });
         }
         let edge = match row.start_edge {
             StartEdge::Exit => EXIT,
