@@ -9,6 +9,7 @@ pub mod penalties;
 pub mod ranking;
 pub mod segments;
 pub mod stage;
+pub mod standings;
 pub mod waypoints;
 
 use serde::Serialize;
