@@ -3,5 +3,6 @@
 pub mod area;
 pub mod gate;
 pub mod line;
+pub mod silence;
 pub mod state;
 pub mod touch;

@@ -54,8 +54,8 @@ pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: F
     let mut views = Vec::with_capacity(event.stages.len());
     let unit_ms = event.row.truncation.unit_ms();
     let (mut cursor, mut ordinals) = (None, Ordinals::new());
-    for plan in &event.stages {
-        views.push(segments::view(plan, entry, evidence, &book, unit_ms, &mut cursor));
+    for n in 0..event.stages.len() {
+        views.push(segments::view(event, n, entry, evidence, &book, &mut cursor));
     }
     for n in 0..views.len() {
         let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);

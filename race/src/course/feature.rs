@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::geometry::{Geometry, LonLat};
-use super::tables::{Event, Geofence, GeofenceKind, Tables, Waypoint};
+use super::tables::{Event, Geofence, GeofenceKind, Segment, SegmentType, Tables, Waypoint};
 use crate::earth::{self, Ecef, Plane};
 use crate::fence::area::{Area, AreaState};
 use crate::fence::gate::{Gate, GateState, Settle};
 use crate::fence::line::Line;
 use crate::fence::touch::Movement;
+use crate::num::round_to;
 use crate::time::Timestamp;
 
 /// The number of a feature within its event.
@@ -27,6 +28,8 @@ pub enum Role {
     Geofence(Uuid),
     /// A row of `waypoints`.
     Waypoint(Uuid),
+    /// The entry geofence of a parc ferme, left beyond its `absence_meters`; the segment's id.
+    ParcFerme(Uuid),
 }
 
 /// The shape of a feature in metres in its own plane.
@@ -122,6 +125,18 @@ impl Feature {
         })
     }
 
+    /// The entry geofence of a parc ferme; none when that is no area, or the segment is no parc ferme.
+    fn parc_ferme(segment: &Segment, tables: &Tables) -> Option<Self> {
+        let id = segment.entry_geofence_id.filter(|_| segment.kind == SegmentType::ParcFerme)?;
+        let mut feature = tables.geofences.iter().find(|row| row.id == id).and_then(Self::geofence)?;
+        match &mut feature.shape {
+            Shape::Area { hysteresis_m, .. } => *hysteresis_m = segment.absence_meters,
+            Shape::Gate { .. } => return None,
+        }
+        feature.role = Role::ParcFerme(segment.id);
+        Some(feature)
+    }
+
     /// Metres around the middle within which a movement can change this feature's state.
     fn reach_m(&self) -> f64 {
         match &self.shape {
@@ -203,10 +218,13 @@ pub struct Features {
     /// Waypoints stand behind the geofences, from this id on.
     first_waypoint: usize,
     max_plausible_kmh: f64,
+    /// The event's `max_gap_seconds` in microseconds.
+    pub(crate) max_gap_us: i64,
 }
 
 impl Features {
-    /// The geofences and waypoints of an event, in the order of their tables. Cancelled waypoints are none.
+    /// The geofences, waypoints and parcs fermes of an event, in the order of their tables. Cancelled waypoints are
+    /// none.
     pub fn of_event(tables: &Tables, event: &Event) -> Self {
         let event_id = event.id;
         let stages: Vec<Uuid> =
@@ -223,6 +241,8 @@ impl Features {
         let mut all: Vec<Feature> = geofences.collect();
         let first_waypoint = all.len();
         all.extend(waypoints);
+        let of_event = tables.segments.iter().filter(|s| stages.contains(&s.stage_id));
+        all.extend(of_event.filter_map(|segment| Feature::parc_ferme(segment, tables)));
         let boxes = (0..).zip(&all).map(|(id, feature)| {
             let reach = feature.reach_m() + INDEX_SLACK_M;
             let low = feature.middle.map(|x| x - reach);
@@ -230,7 +250,13 @@ impl Features {
             GeomWithData::new(Rectangle::from_corners(low, high), id)
         });
         let index = RTree::bulk_load(boxes.collect());
-        Self { all, index, first_waypoint, max_plausible_kmh: event.max_plausible_kmh }
+        Self {
+            all,
+            index,
+            first_waypoint,
+            max_plausible_kmh: event.max_plausible_kmh,
+            max_gap_us: round_to(event.max_gap_seconds, 1e6),
+        }
     }
 
     /// The waypoints that the vehicle may have visited between the two fixes of a movement, by no route faster
@@ -239,7 +265,9 @@ impl Features {
         #[allow(clippy::cast_precision_loss, reason = "microseconds between two fixes fit 53 bits")]
         let seconds = (movement.to.ts.micros() - movement.from.ts.micros()) as f64 / 1e6;
         let reach_m = self.max_plausible_kmh / 3.6 * seconds;
-        (0..).zip(&self.all).skip(self.first_waypoint).filter_map(move |(id, feature)| {
+        let waypoints = (0..).zip(&self.all).skip(self.first_waypoint);
+        let waypoints = waypoints.filter(|(_, feature)| matches!(feature.role, Role::Waypoint(_)));
+        waypoints.filter_map(move |(id, feature)| {
             let detour = earth::distance_m(movement.from.at, feature.middle)
                 + earth::distance_m(feature.middle, movement.to.at);
             (detour - 2.0 * feature.reach_m() <= reach_m).then_some(id)

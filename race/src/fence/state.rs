@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::area::{AreaState, Episode};
 use super::gate::{GateState, Way};
+use super::silence::Silences;
 use super::touch::{Movement, Touch};
 use crate::course::feature::{FeatureId, FeatureState, Features, Role};
 use crate::record::Direction;
@@ -17,6 +18,7 @@ use crate::time::Timestamp;
 pub struct FenceState {
     states: Vec<(FeatureId, FeatureState)>,
     doubts: BTreeMap<FeatureId, Vec<Gap>>,
+    silences: Silences,
     end: Option<Timestamp>,
 }
 
@@ -55,6 +57,15 @@ pub struct Visit {
     pub fixes: [Timestamp; 2],
 }
 
+/// A time out of parc ferme, farther than its `absence_meters`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StayOut {
+    /// Where it left: the last touch of the boundary.
+    pub exit: Touch,
+    /// Where it came back; none when it did not.
+    pub enter: Option<Touch>,
+}
+
 /// What a track shows: every crossing and every visit, in order of time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
@@ -64,6 +75,10 @@ pub struct Evidence {
     pub visits: BTreeMap<Uuid, Vec<Visit>>,
     /// By waypoint id: gaps long enough that the vehicle may have visited it unseen.
     pub doubts: BTreeMap<Uuid, Vec<Gap>>,
+    /// By segment id, for a parc ferme.
+    pub absences: BTreeMap<Uuid, Vec<StayOut>>,
+    /// Where there are no fixes.
+    pub silences: Silences,
     /// The last used fix.
     pub end: Option<Timestamp>,
 }
@@ -72,6 +87,7 @@ impl FenceState {
     /// Takes the next movement of the track; `near` is what [`Features::near`] found for it.
     pub fn advance(&mut self, features: &Features, near: &[FeatureId], movement: &Movement) {
         self.end = Some(movement.to.ts);
+        self.silences.advance(movement, features.max_gap_us);
         for &id in near {
             let feature = &features.all[id as usize];
             let at = self.states.binary_search_by_key(&id, |(id, _)| *id).unwrap_or_else(|at| {
@@ -99,7 +115,7 @@ impl FenceState {
 
     /// What the track shows if it ends here.
     pub fn evidence(&self, features: &Features) -> Evidence {
-        let mut evidence = Evidence { end: self.end, ..Evidence::default() };
+        let mut evidence = Evidence { end: self.end, silences: self.silences.clone(), ..Evidence::default() };
         for (id, state) in &self.states {
             let feature = &features.all[*id as usize];
             match (feature.role, state) {
@@ -120,7 +136,10 @@ impl FenceState {
                         evidence.visits.insert(id, visits);
                     }
                 }
-                (Role::Waypoint(_), FeatureState::Gate(_)) => {}
+                (Role::ParcFerme(id), FeatureState::Area(state)) => {
+                    evidence.absences.insert(id, stays_out(state));
+                }
+                (Role::Waypoint(_) | Role::ParcFerme(_), FeatureState::Gate(_)) => {}
             }
         }
         for (id, gaps) in &self.doubts {
@@ -135,6 +154,15 @@ impl FenceState {
 fn visit(episode: &Episode) -> Visit {
     let begin = episode.enter.as_ref().unwrap_or(&episode.last);
     Visit { from: episode.since.to_ms(), to: episode.last.ts, weak: !episode.strong, fixes: begin.fixes }
+}
+
+fn stays_out(state: &AreaState) -> Vec<StayOut> {
+    let episodes = state.episodes.iter().enumerate().filter(|(_, episode)| episode.closed);
+    let out = episodes.map(|(n, episode)| StayOut {
+        exit: episode.last,
+        enter: state.episodes.get(n + 1).and_then(|next| next.enter),
+    });
+    out.collect()
 }
 
 fn area_events(state: &AreaState) -> Vec<FenceEvent> {

@@ -9,9 +9,11 @@ mod false_start;
 mod late_check_in;
 mod late_start;
 mod late_total;
+mod left_parc_ferme;
 mod missed_geofence;
 mod missed_waypoint;
 mod missed_waypoint_ratio;
+mod no_evidence;
 mod scoped;
 mod segment_over_time;
 
@@ -35,7 +37,9 @@ pub const REGISTRY: &[Evaluator] = &[
     late_total::EVALUATOR,
     false_start::EVALUATOR,
     segment_over_time::EVALUATOR,
+    left_parc_ferme::EVALUATOR,
     missed_geofence::EVALUATOR,
+    no_evidence::EVALUATOR,
     did_not_start::EVALUATOR,
     did_not_finish::EVALUATOR,
 ];

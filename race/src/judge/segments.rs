@@ -3,17 +3,20 @@
 mod departure;
 mod due;
 mod geofences;
+mod parc_ferme;
+mod silence;
 
 pub use due::Due;
+pub use parc_ferme::Absence;
 
 use uuid::Uuid;
 
 use super::crossings::{CrossingBook, Mark};
 use super::waypoints::{self, WaypointOutcome, Window};
 use crate::course::feature::holds_at;
-use crate::course::plan::{EntryPlan, SegmentPlan, StagePlan};
+use crate::course::plan::{EntryPlan, EventPlan, SegmentPlan, StagePlan};
 use crate::course::tables::{Neutralisation, Segment, SegmentType, StartEdge, StartMode, StartPick};
-use crate::fence::state::Evidence;
+use crate::fence::state::{Evidence, Gap};
 use crate::num::round_to;
 use crate::record::Direction;
 use crate::time::Timestamp;
@@ -47,6 +50,10 @@ pub struct SegmentView<'a> {
     pub due: Option<Due>,
     /// Its geofences that were never crossed in its time.
     pub missed_geofences: Vec<Uuid>,
+    /// When it was absent, for a parc ferme.
+    pub absences: Vec<Absence>,
+    /// When nobody saw the vehicle for too long.
+    pub silences: Vec<Gap>,
     /// When a person closed the stage.
     pub closed_at: Option<Timestamp>,
     /// Nothing more can happen in it: finished, or the stage is closed.
@@ -91,20 +98,25 @@ impl Cursor {
     }
 }
 
-/// Matches a stage. `cursor` is how far the segments before reach, and becomes how far this stage's do. `unit_ms` is
-/// what instants are truncated to before they are subtracted.
+/// Matches stage `n` of an event. `cursor` is how far the segments before reach, and becomes how far this stage's do.
 pub fn view<'a>(
-    plan: &'a StagePlan,
+    event: &'a EventPlan,
+    n: usize,
     entry: &EntryPlan,
     evidence: &Evidence,
     book: &CrossingBook,
-    unit_ms: i64,
     cursor: &mut Option<Cursor>,
 ) -> StageView<'a> {
+    let plan = &event.stages[n];
     let closed_at = plan.row.closed_at;
+    let unit_ms = event.row.truncation.unit_ms();
+    let mut following = event.stages[n..].iter().flat_map(|stage| &stage.segments).skip(1);
     let segments = plan.segments.iter().map(|segment| {
+        let next_slot = following.next().and_then(|next| next.starts.get(&entry.row.id)?.target_at);
+        let after = *cursor;
+        let entry = entry.row.id;
         let matched =
-            Matching { segment, closed_at, after: *cursor, entry: entry.row.id, evidence, book, unit_ms };
+            Matching { event, segment, closed_at, next_slot, after, entry, evidence, book, unit_ms };
         let view = matched.view();
         let reached = |mark: Option<Mark>, is_finish| {
             mark.map(|m| Cursor { at: m.at, is_finish, needs_review: m.needs_review })
@@ -116,8 +128,11 @@ pub fn view<'a>(
 }
 
 struct Matching<'a, 'b> {
+    event: &'a EventPlan,
     segment: &'a SegmentPlan,
     closed_at: Option<Timestamp>,
+    /// The entry's slot in the next segment, also of the next stage.
+    next_slot: Option<Timestamp>,
     after: Option<Cursor>,
     entry: Uuid,
     evidence: &'b Evidence,
@@ -170,6 +185,8 @@ impl<'a> Matching<'a, '_> {
             departure: self.departure(start),
             due: self.due(),
             missed_geofences: self.missed_geofences(until),
+            absences: self.absences(start),
+            silences: self.silences(start, until),
             closed_at: self.closed_at,
             decided: finish.is_some() || self.closed_at.is_some(),
             waypoints,
