@@ -11,5 +11,6 @@ pub mod judge;
 pub mod num;
 pub mod position;
 pub mod record;
+pub mod start_order;
 pub mod time;
 pub mod track;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::geometry::{Geometry, LonLat};
-use super::tables::{Event, Geofence, GeofenceKind, SpeedLimitZone, Tables, Waypoint};
+use super::tables::{Event, Geofence, GeofenceKind, Segment, SegmentType, SpeedLimitZone, Tables, Waypoint};
 use super::zone::{ZonePlace, ZonePlan};
 use crate::earth::{self, Ecef, Plane};
 use crate::fence::area::{Area, AreaState};
@@ -14,7 +14,7 @@ use crate::fence::gate::{Gate, GateState, Settle};
 use crate::fence::line::Line;
 use crate::fence::touch::Movement;
 use crate::fence::zone::{PolygonState, VISIT_HYSTERESIS_M};
-use crate::num::cm;
+use crate::num::{cm, round_to};
 use crate::time::Timestamp;
 
 /// The number of a feature within its event.
@@ -36,6 +36,8 @@ pub enum Role {
     ZoneBegin(u32),
     /// The circle around the FZ of a zone.
     ZoneEnd(u32),
+    /// The entry geofence of a parc ferme, left beyond its `absence_meters`; the segment's id.
+    ParcFerme(Uuid),
 }
 
 /// The shape of a feature in metres in its own plane.
@@ -177,6 +179,18 @@ impl Feature {
         one.into_iter().chain(other)
     }
 
+    /// The entry geofence of a parc ferme; none when that is no area, or the segment is no parc ferme.
+    fn parc_ferme(segment: &Segment, tables: &Tables) -> Option<Self> {
+        let id = segment.entry_geofence_id.filter(|_| segment.kind == SegmentType::ParcFerme)?;
+        let mut feature = tables.geofences.iter().find(|row| row.id == id).and_then(Self::geofence)?;
+        match &mut feature.shape {
+            Shape::Area { hysteresis_m, .. } => *hysteresis_m = segment.absence_meters,
+            Shape::Gate { .. } | Shape::Zone { .. } => return None,
+        }
+        feature.role = Role::ParcFerme(segment.id);
+        Some(feature)
+    }
+
     /// Metres around the middle within which a movement can change this feature's state.
     fn reach_m(&self) -> f64 {
         match &self.shape {
@@ -270,10 +284,13 @@ pub struct Features {
     /// Waypoints stand behind all others, from this id on.
     first_waypoint: usize,
     max_plausible_kmh: f64,
+    /// The event's `max_gap_seconds` in microseconds.
+    pub(crate) max_gap_us: i64,
 }
 
 impl Features {
-    /// The geofences, zones and waypoints of an event, in the order of their tables. Cancelled waypoints are none.
+    /// The geofences, zones, parcs fermes and waypoints of an event, in the order of their tables. Cancelled waypoints
+    /// are none.
     pub fn of_event(tables: &Tables, event: &Event) -> Self {
         let event_id = event.id;
         let stages: Vec<Uuid> =
@@ -290,6 +307,8 @@ impl Features {
         let zones = ZonePlan::of_segments(tables, &segments);
         let mut all: Vec<Feature> = geofences.collect();
         all.extend((0..).zip(&zones).flat_map(|(number, zone)| Feature::of_zone(number, zone)));
+        let of_event = tables.segments.iter().filter(|s| stages.contains(&s.stage_id));
+        all.extend(of_event.filter_map(|segment| Feature::parc_ferme(segment, tables)));
         let first_waypoint = all.len();
         all.extend(waypoints);
         let boxes = (0..).zip(&all).map(|(id, feature)| {
@@ -299,7 +318,14 @@ impl Features {
             GeomWithData::new(Rectangle::from_corners(low, high), id)
         });
         let index = RTree::bulk_load(boxes.collect());
-        Self { all, zones, index, first_waypoint, max_plausible_kmh: event.max_plausible_kmh }
+        Self {
+            all,
+            zones,
+            index,
+            first_waypoint,
+            max_plausible_kmh: event.max_plausible_kmh,
+            max_gap_us: round_to(event.max_gap_seconds, 1e6),
+        }
     }
 
     /// The waypoints that the vehicle may have visited between the two fixes of a movement, by no route faster
@@ -308,7 +334,9 @@ impl Features {
         #[allow(clippy::cast_precision_loss, reason = "microseconds between two fixes fit 53 bits")]
         let seconds = (movement.to.ts.micros() - movement.from.ts.micros()) as f64 / 1e6;
         let reach_m = self.max_plausible_kmh / 3.6 * seconds;
-        (0..).zip(&self.all).skip(self.first_waypoint).filter_map(move |(id, feature)| {
+        let waypoints = (0..).zip(&self.all).skip(self.first_waypoint);
+        let waypoints = waypoints.filter(|(_, feature)| matches!(feature.role, Role::Waypoint(_)));
+        waypoints.filter_map(move |(id, feature)| {
             let detour = earth::distance_m(movement.from.at, feature.middle)
                 + earth::distance_m(feature.middle, movement.to.at);
             (detour - 2.0 * feature.reach_m() <= reach_m).then_some(id)

@@ -174,12 +174,15 @@ fn fingerprint(tables: &Tables, event: &Event, features: &Features) -> Uuid {
     let has = |role| features.all.iter().any(|feature| feature.role == role);
     let geofences = tables.geofences.iter().filter(|row| has(Role::Geofence(row.id)));
     let waypoints = tables.waypoints.iter().filter(|row| has(Role::Waypoint(row.id)));
+    let parcs_fermes = tables.segments.iter().filter(|row| has(Role::ParcFerme(row.id)));
+    let parcs_fermes = parcs_fermes.map(|row| (row.id, row.entry_geofence_id, row.absence_meters));
     let rows = serde_json::json!([
         format!("{:?}", TrackRules::of(event)),
         event.max_plausible_kmh,
         geofences.collect::<Vec<_>>(),
         waypoints.collect::<Vec<_>>(),
         features.zones.iter().map(|zone| &zone.row).collect::<Vec<_>>(),
+        parcs_fermes.collect::<Vec<_>>(),
     ]);
     Uuid::new_v5(&Uuid::NAMESPACE_OID, rows.to_string().as_bytes())
 }

@@ -11,6 +11,7 @@ mod ranges;
 mod references;
 pub(super) mod row;
 mod shapes;
+mod starts;
 #[cfg(test)]
 pub(super) mod tests;
 mod unique;
@@ -35,6 +36,7 @@ pub fn tables(tables: &Tables, problems: &mut Vec<Problem>) {
     references::check(tables, &index, problems);
     ranges::check(tables, problems);
     shapes::check(tables, problems);
+    starts::check(tables, problems);
     formulas::check(tables, problems);
     brackets::check(tables, problems);
 }

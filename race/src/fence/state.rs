@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::area::{AreaState, Episode};
 use super::gate::{GateState, Way};
+use super::silence::Silences;
 use super::touch::{Movement, Touch, Trace};
 use super::zone::{Speed, SpeedLog, Stretch};
 use crate::course::feature::{FeatureId, FeatureState, Features, Role};
@@ -19,6 +20,7 @@ pub struct FenceState {
     states: Vec<(FeatureId, FeatureState)>,
     speeds: SpeedLog,
     doubts: BTreeMap<FeatureId, Vec<Gap>>,
+    silences: Silences,
     end: Option<Timestamp>,
 }
 
@@ -59,6 +61,15 @@ pub struct Visit {
     pub trace: Option<Trace>,
 }
 
+/// A time out of parc ferme, farther than its `absence_meters`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StayOut {
+    /// Where it left: the last touch of the boundary.
+    pub exit: Touch,
+    /// Where it came back; none when it did not.
+    pub enter: Option<Touch>,
+}
+
 /// What a track shows: every crossing and every visit, in order of time.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
@@ -72,6 +83,10 @@ pub struct Evidence {
     pub zones: BTreeMap<Uuid, ZoneEvidence>,
     /// Movements faster than a limit that may have been enforced, in order of time.
     pub speeds: Vec<Speed>,
+    /// By segment id, for a parc ferme.
+    pub absences: BTreeMap<Uuid, Vec<StayOut>>,
+    /// Where there are no fixes.
+    pub silences: Silences,
     /// The last used fix.
     pub end: Option<Timestamp>,
 }
@@ -97,6 +112,7 @@ impl FenceState {
     pub fn advance(&mut self, features: &Features, near: &[FeatureId], movement: &Movement) -> bool {
         let mut changed = movement.weak || self.end.is_none();
         self.end = Some(movement.to.ts);
+        self.silences.advance(movement, features.max_gap_us);
         for &id in near {
             let feature = &features.all[id as usize];
             let at = self.states.binary_search_by_key(&id, |(id, _)| *id).unwrap_or_else(|at| {
@@ -126,8 +142,12 @@ impl FenceState {
 
     /// What the track shows if it ends here.
     pub fn evidence(&self, features: &Features) -> Evidence {
-        let mut evidence =
-            Evidence { end: self.end, speeds: self.speeds.speeds.clone(), ..Evidence::default() };
+        let mut evidence = Evidence {
+            end: self.end,
+            speeds: self.speeds.speeds.clone(),
+            silences: self.silences.clone(),
+            ..Evidence::default()
+        };
         for (id, state) in &self.states {
             let feature = &features.all[*id as usize];
             match (feature.role, state) {
@@ -164,6 +184,9 @@ impl FenceState {
                     let found = evidence.zones.entry(features.zones[zone as usize].row.id).or_default();
                     found.end_enters = enters(state).collect();
                 }
+                (Role::ParcFerme(id), FeatureState::Area(state)) => {
+                    evidence.absences.insert(id, stays_out(state));
+                }
                 _ => debug_assert!(false, "a state belongs to the feature it was made for"),
             }
         }
@@ -189,6 +212,15 @@ fn visit(episode: &Episode) -> Visit {
         fixes: begin.fixes,
         trace: episode.enter.map(|enter| enter.trace()),
     }
+}
+
+fn stays_out(state: &AreaState) -> Vec<StayOut> {
+    let episodes = state.episodes.iter().enumerate().filter(|(_, episode)| episode.closed);
+    let out = episodes.map(|(n, episode)| StayOut {
+        exit: episode.last,
+        enter: state.episodes.get(n + 1).and_then(|next| next.enter),
+    });
+    out.collect()
 }
 
 fn area_events(state: &AreaState) -> Vec<FenceEvent> {

@@ -79,6 +79,12 @@ impl CrossingBook {
         self.counting(geofence, directions).map(|noted| noted.mark(noted.last.ts, noted.last.trace()))
     }
 
+    /// When a geofence was crossed by anything that counts.
+    pub fn counted(&self, geofence: Option<Uuid>) -> impl Iterator<Item = Timestamp> {
+        let any = [[Direction::Enter, Direction::Exit], [Direction::Cross; 2]];
+        any.into_iter().flat_map(move |directions| self.firsts(geofence, directions)).map(|mark| mark.at)
+    }
+
     fn counting(&self, geofence: Option<Uuid>, directions: [Direction; 2]) -> impl Iterator<Item = &Noted> {
         let counts = |s| matches!(s, CrossingStatus::Computed | CrossingStatus::Confirmed);
         self.at(geofence)

@@ -147,7 +147,7 @@ pub fn evaluate(
         StageStatus::Running | StageStatus::NotStarted | StageStatus::Dsq => None,
     };
     let official = |mark: Option<Mark>| mark.map(|m| m.at.truncated(unit_ms));
-    let has_laps = timed.iter().any(|s| s.plan.row.laps.is_some());
+    let has_laps = timed.iter().any(|s| s.has_laps());
     StageEvaluation {
         stage_id: view.plan.row.id,
         status,
@@ -173,17 +173,19 @@ fn status(view: &StageView<'_>, effects: &[Operator], excluded_before: bool) -> 
     if excluded_before || effects.contains(&Operator::Exclude) {
         return StageStatus::Dsq;
     }
+    match driven(view) {
+        StageStatus::Finished if effects.contains(&Operator::NotClassified) => StageStatus::Dnf,
+        status => status,
+    }
+}
+
+/// How far the track alone has come in a stage, whatever penalties make of it.
+pub fn driven(view: &StageView<'_>) -> StageStatus {
     let closed = view.plan.row.closed_at.is_some();
-    let must_finish = |s: &&SegmentView<'_>| match s.plan.row.kind {
-        SegmentType::SpecialStage => true,
-        SegmentType::Liaison => s.plan.row.exit_geofence_id.is_some(),
-        SegmentType::ParcFerme => false,
-    };
-    let finished = view.segments.iter().any(|s| must_finish(&s))
-        && view.segments.iter().filter(must_finish).all(|s| s.finish.is_some());
+    let finished = view.segments.iter().any(SegmentView::must_finish)
+        && view.segments.iter().filter(|s| s.must_finish()).all(|s| s.finish.is_some());
     let started = view.segments.iter().any(|s| s.start.is_some() || s.finish.is_some());
     match (finished, started, closed) {
-        (true, ..) if effects.contains(&Operator::NotClassified) => StageStatus::Dnf,
         (true, ..) => StageStatus::Finished,
         (false, true, false) => StageStatus::Running,
         (false, false, false) => StageStatus::NotStarted,
