@@ -5,6 +5,7 @@
 pub mod crossings;
 pub mod document;
 pub mod evaluators;
+pub mod overrides;
 pub mod penalties;
 pub mod ranking;
 pub mod segments;
@@ -17,7 +18,7 @@ pub mod zones;
 use serde::Serialize;
 
 use self::crossings::CrossingBook;
-use self::penalties::Ordinals;
+use self::overrides::{Bound, OverrideOutcome};
 use self::stage::StageEvaluation;
 use crate::course::plan::{EntryPlan, EventPlan};
 use crate::fence::state::Evidence;
@@ -34,6 +35,8 @@ pub struct EntryEvaluation {
     pub fixes: FixCounts,
     /// All its crossings in order of time.
     pub crossings: Vec<Crossing>,
+    /// What became of what persons decided.
+    pub overrides: Vec<OverrideOutcome>,
     /// Its stages in order.
     pub stages: Vec<StageEvaluation>,
 }
@@ -51,17 +54,28 @@ pub struct EventOutcome {
 
 /// Judges one entry by what its track shows.
 pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: FixCounts) -> EntryEvaluation {
-    let book = CrossingBook::new(event, entry, evidence);
-    let mut stages: Vec<StageEvaluation> = Vec::with_capacity(event.stages.len());
-    let mut views = Vec::with_capacity(event.stages.len());
+    let mut bound = Bound::new();
+    let mut book = CrossingBook::new(event, entry, evidence);
+    book.decide(entry, &mut bound);
     let unit_ms = event.row.truncation.unit_ms();
-    let (mut cursor, mut ordinals) = (None, Ordinals::new());
+    let (mut views, mut cursor) = (Vec::with_capacity(event.stages.len()), None);
     for n in 0..event.stages.len() {
         views.push(segments::view(event, n, entry, evidence, &book, &mut cursor));
     }
-    for n in 0..views.len() {
+    let segments = views.iter().flat_map(|view| &view.segments);
+    bound.extend(segments.filter_map(|s| Some((s.start_decision?.id, s.plan.row.id))));
+    let penalties = penalties::of_stages(event, entry, &views, &mut bound);
+    let overrides = overrides::outcomes(&entry.overrides, &bound);
+    let mut stages: Vec<StageEvaluation> = Vec::with_capacity(event.stages.len());
+    for (view, penalties) in views.iter().zip(penalties) {
         let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);
-        stages.push(stage::evaluate(event, entry, &views, n, unit_ms, excluded_before, &mut ordinals));
+        stages.push(stage::evaluate(view, unit_ms, excluded_before, penalties));
     }
-    EntryEvaluation { entry_id: entry.row.id, fixes, crossings: book.into_rows(), stages }
+    // What a person decided and nothing shows any more is to be looked at.
+    for row in entry.overrides.iter().filter(|row| !bound.contains_key(&row.id)) {
+        let named = overrides::stage_of(event, row);
+        let open = stages.iter_mut().enumerate().filter(|(n, _)| named.is_none_or(|named| named == *n));
+        open.for_each(|(_, stage)| stage.provisional = true);
+    }
+    EntryEvaluation { entry_id: entry.row.id, fixes, crossings: book.into_rows(), overrides, stages }
 }

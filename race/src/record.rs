@@ -88,6 +88,10 @@ pub struct Crossing {
     pub needs_review: bool,
     /// How far it is established.
     pub status: CrossingStatus,
+    /// The override that decided it.
+    pub override_id: Option<Uuid>,
+    /// The instant that a person set in place of `ts`.
+    pub set_at: Option<Timestamp>,
 }
 
 /// How a penalty stands.
@@ -129,13 +133,13 @@ pub struct Penalty {
     pub evaluator: String,
     /// The waypoint kind that the table is for; null is any.
     pub kind: Option<String>,
-    /// The formula row of the bracket that the measure fell in.
-    pub formula_id: Uuid,
+    /// The formula row of the bracket that the measure fell in; none for seconds that a person gave.
+    pub formula_id: Option<Uuid>,
     /// Every row of the table as it stood.
     pub formula_snapshot: Value,
     /// What was measured, from which fixes.
     pub inputs: Value,
-    /// Milliseconds added; 0 for an exclusion.
+    /// Milliseconds added; 0 for an exclusion. What a person set or cancelled; `inputs.computed_ms` is what was computed.
     pub penalty_ms: i64,
     /// The totals it goes into.
     pub counts_for: Vec<CountsFor>,

@@ -61,6 +61,7 @@ fn evaluation(course: &Course, entry: usize, rows: &[Row]) -> EntryEvaluation {
         entry_id: entry.row.id,
         fixes: FixCounts::default(),
         crossings: Vec::new(),
+        overrides: Vec::new(),
         stages: vec![stage],
     }
 }

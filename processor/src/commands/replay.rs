@@ -14,7 +14,6 @@ use pipeline::limits::WRITE_BYTES;
 use pipeline::topology;
 use pipeline::write::WriteLimits;
 use race::course::check::{Severity, check};
-use race::course::plan::not_judged;
 use race::course::{Course, CourseErrors, Problem, Tables};
 use race::judge::document::Document;
 use race::time::Timestamp;
@@ -90,12 +89,10 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Refuses what would be judged wrongly: geometry without a defined inside, decisions that are not applied.
+/// Refuses what would be judged wrongly: geometry without a defined inside.
 fn judgeable(tables: Tables) -> Result<Tables, CourseErrors> {
     let findings = check(&tables).into_iter().filter(|finding| finding.severity == Severity::Error);
-    let mut problems: Vec<Problem> =
-        findings.map(|finding| Problem::of_document(finding.to_string())).collect();
-    problems.extend(not_judged(&tables));
+    let problems: Vec<Problem> = findings.map(|finding| Problem::of_document(finding.to_string())).collect();
     if problems.is_empty() { Ok(tables) } else { Err(CourseErrors(problems)) }
 }
 

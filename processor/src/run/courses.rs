@@ -44,14 +44,8 @@ pub(super) async fn load<S: Live>(store: &S) -> Result<Loaded, StoreError> {
     }
 }
 
-/// Makes a course ready, and says what of it is not judged.
+/// Makes a course ready, and says what of it is perhaps not as meant.
 pub(super) fn ready(tables: Arc<Tables>) -> Arc<Course> {
-    if !tables.overrides.is_empty() {
-        tracing::warn!(
-            overrides = tables.overrides.len(),
-            "overrides are not applied by this version: the computed values are published"
-        );
-    }
     let findings = check(&tables);
     let warnings: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Warning).collect();
     for warning in warnings.iter().take(WARNINGS_TOLD) {

@@ -8,10 +8,9 @@ use uuid::Uuid;
 use super::feature::{Feature, Features, Role};
 use super::formulas::Formulas;
 use super::geometry::Geometry;
-use super::load::Problem;
 use super::roster::{Carried, Roster, TimingSpan, carried, timing_spans};
 use super::tables::{
-    Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint,
+    Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Override, Segment, Stage, Tables, Waypoint,
 };
 use super::zone::ZonePlan;
 use crate::time::Timestamp;
@@ -58,6 +57,8 @@ pub struct EntryPlan {
     pub spans: Vec<TimingSpan>,
     /// The slots it was handed out, by time: whether it took one depends on how far its track reaches.
     pub targets: Vec<Timestamp>,
+    /// What persons decided of it, in the order in which they did.
+    pub overrides: Vec<Override>,
 }
 
 /// A stage, ready.
@@ -113,19 +114,6 @@ impl Course {
     }
 }
 
-/// What a course asks for that this version cannot judge, so that nobody believes that it did.
-pub fn not_judged(tables: &Tables) -> Vec<Problem> {
-    let overrides = tables.overrides.iter().enumerate().map(|(row, over)| Problem {
-        table: "overrides",
-        row,
-        name: over.id.to_string(),
-        field: String::new(),
-        message: "overrides are not applied by this version; remove them to see the computed result"
-            .to_owned(),
-    });
-    overrides.collect()
-}
-
 impl EventPlan {
     fn new(row: &Event, tables: &Tables, carried: &Carried<'_>) -> Self {
         let features = Features::of_event(tables, row);
@@ -141,6 +129,7 @@ impl EventPlan {
                 row: entry.clone(),
                 spans: timing_spans(carried, entry.id),
                 targets: targets(&stages, entry.id),
+                overrides: overrides(tables, entry.id),
             })
             .collect();
         Self {
@@ -159,6 +148,13 @@ impl EventPlan {
     pub fn entry_number(&self, id: Uuid) -> Option<usize> {
         self.entries.iter().position(|e| e.row.id == id)
     }
+}
+
+fn overrides(tables: &Tables, entry: Uuid) -> Vec<Override> {
+    let mut rows: Vec<Override> =
+        tables.overrides.iter().filter(|row| row.entry_id == entry).cloned().collect();
+    rows.sort_by_key(|row| (row.created_at, row.id));
+    rows
 }
 
 fn targets(stages: &[StagePlan], entry: Uuid) -> Vec<Timestamp> {

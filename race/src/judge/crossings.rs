@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::overrides::{self, Bound, Candidate, crossing_key};
 use crate::course::plan::{EntryPlan, EventPlan};
-use crate::course::tables::Geofence;
+use crate::course::tables::{Geofence, OverrideAction, OverrideTarget};
 use crate::earth;
 use crate::fence::state::{Evidence, FenceEvent};
 use crate::fence::touch::{Touch, Trace};
@@ -60,6 +61,36 @@ impl CrossingBook {
         Self { by_geofence: by_geofence.collect() }
     }
 
+    /// Makes of the crossings what a person decided.
+    pub(super) fn decide(&mut self, entry: &EntryPlan, bound: &mut Bound) {
+        if entry.overrides.is_empty() {
+            return;
+        }
+        let candidate = |noted: &Noted| Candidate {
+            id: noted.row.id,
+            key: crossing_key(noted.row.geofence_id, noted.row.direction.as_str()),
+            window: Some(noted.row.fixes),
+        };
+        let candidates: Vec<Candidate> = self.by_geofence.values().flatten().map(candidate).collect();
+        let decided = overrides::decide(&entry.overrides, OverrideTarget::Crossing, &candidates, bound);
+        for (n, noted) in self.by_geofence.values_mut().flatten().enumerate() {
+            let Some(decision) = decided.get(&n) else { continue };
+            noted.row.override_id = Some(decision.id);
+            noted.row.needs_review = false;
+            noted.row.status = match decision.action {
+                OverrideAction::Confirm | OverrideAction::Set => CrossingStatus::Confirmed,
+                OverrideAction::Cancel | OverrideAction::Reject => CrossingStatus::Rejected,
+            };
+            if decision.action == OverrideAction::Set {
+                noted.row.set_at = decision.value_ms.map(Timestamp::from_millis);
+            }
+        }
+        // What a person moved stands where it was moved to.
+        for noted in self.by_geofence.values_mut() {
+            noted.sort_by_key(|noted| noted.row.set_at.unwrap_or(noted.row.ts));
+        }
+    }
+
     /// When a geofence was crossed, in a direction that may count, by crossings that wait for a person.
     pub fn proposed(&self, geofence: Option<Uuid>) -> impl Iterator<Item = Timestamp> {
         let waits = |noted: &&Noted| {
@@ -107,7 +138,8 @@ impl CrossingBook {
 
 impl Noted {
     fn mark(&self, at: Timestamp, trace: Trace) -> Mark {
-        Mark { at, crossing_id: Some(self.row.id), needs_review: self.row.needs_review, trace: Some(trace) }
+        let (at, trace) = self.row.set_at.map_or((at, Some(trace)), |at| (at, None));
+        Mark { at, crossing_id: Some(self.row.id), needs_review: self.row.needs_review, trace }
     }
 }
 
@@ -139,5 +171,7 @@ fn row(entry_id: Uuid, geofence_id: Uuid, event: &FenceEvent, status: CrossingSt
         last_touch_at: (event.last.ts != touch.ts).then_some(event.last.ts),
         needs_review: touch.weak || event.last.weak || event.undecided,
         status,
+        override_id: None,
+        set_at: None,
     }
 }

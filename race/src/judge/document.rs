@@ -4,6 +4,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::overrides::OverrideOutcome;
 use super::stage::{SegmentEvaluation, StageEvaluation};
 use super::{EntryEvaluation, EventOutcome};
 use crate::course::plan::{Course, EventPlan, StagePlan};
@@ -39,6 +40,7 @@ pub struct EntryDocument<'a> {
     class: Option<&'a str>,
     devices: Vec<&'a str>,
     fixes: FixCounts,
+    overrides: &'a [OverrideOutcome],
     /// In order.
     pub stages: Vec<StageDocument<'a>>,
 }
@@ -119,6 +121,7 @@ fn event_document<'a>(
         class: classes.iter().find(|c| Some(c.id) == plan.row.class_id).map(|c| c.code.as_str()),
         devices: plan.spans.iter().map(|span| span.device.as_ref()).collect(),
         fixes: evaluation.fixes,
+        overrides: &evaluation.overrides,
         stages: event
             .stages
             .iter()

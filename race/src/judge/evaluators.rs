@@ -1,15 +1,18 @@
 //! The registry of penalty evaluators: one file each, one line here. What a penalty table's `type` may be is what
 //! stands here.
 
+mod bonus;
 mod did_not_finish;
 mod did_not_start;
 mod early_check_in;
 mod early_neutralisation;
 mod false_start;
+mod given;
 mod late_check_in;
 mod late_start;
 mod late_total;
 mod left_parc_ferme;
+mod manual;
 mod missed_geofence;
 mod missed_waypoint;
 mod missed_waypoint_ratio;
@@ -53,6 +56,8 @@ pub const REGISTRY: &[Evaluator] = &[
     no_evidence::EVALUATOR,
     did_not_start::EVALUATOR,
     did_not_finish::EVALUATOR,
+    bonus::EVALUATOR,
+    manual::EVALUATOR,
 ];
 
 /// Finds the offences of one kind.
@@ -105,6 +110,13 @@ pub enum Measures {
     Each(Vec<Measure>),
     /// The how-manieth offence of its evaluator in the event; what is paid by unit.
     Ordinal(Measure),
+    /// Milliseconds that an override gives, which counts as they are where no table is for them.
+    Given {
+        /// Below 0 for a bonus.
+        ms: i64,
+        /// The override.
+        by: Uuid,
+    },
 }
 
 impl From<Measure> for Measures {

@@ -1,125 +1,219 @@
-//! The penalties of a stage: what the evaluators found, priced by the closest tables.
+//! The penalties of an entry: what the evaluators found, priced by the closest tables, and what a person made of it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::evaluators::{self, Case, Measures, Offence};
+use super::overrides::{self, Bound, Candidate};
 use super::segments::StageView;
-use crate::course::formulas::{Assessment, Measure, TableAt};
+use crate::course::formulas::{Assessment, Measure};
 use crate::course::plan::{EntryPlan, EventPlan};
-use crate::course::tables::Operator;
+use crate::course::tables::{CountsFor, Operator, Override, OverrideAction, OverrideTarget};
 use crate::ids::{Key, row_id};
 use crate::record::{Penalty, PenaltyStatus};
 
-/// How many offences of an evaluator an entry has had in the event so far.
-pub type Ordinals = BTreeMap<&'static str, i64>;
+/// The penalties of one stage.
+#[derive(Debug, Default)]
+pub struct StagePenalties {
+    /// By id.
+    pub rows: Vec<Penalty>,
+    /// Exclusions and the like.
+    pub effects: Vec<Operator>,
+}
 
-/// The penalties of stage `n` by id, and what they do to its status.
-pub fn of_stage(
+/// An offence of an evaluator in a stage.
+struct Found<'a> {
+    stage: usize,
+    evaluator: &'static str,
+    offence: Offence<'a>,
+}
+
+/// The penalties of each stage.
+pub(super) fn of_stages(
     event: &EventPlan,
     entry: &EntryPlan,
     views: &[StageView<'_>],
-    n: usize,
-    ordinals: &mut Ordinals,
-) -> (Vec<Penalty>, Vec<Operator>) {
-    let case = Case { event, entry, stages: views, stage: n };
-    let (mut rows, mut effects) = (Vec::new(), Vec::new());
-    for evaluator in evaluators::REGISTRY {
-        let mut offences = Vec::new();
-        (evaluator.find)(&case, &mut offences);
-        // Offences are counted in the order in which they happened.
-        offences.sort_by_key(|o| (o.start.or(o.window.map(|[from, _]| from)), o.place));
-        for offence in offences {
-            let ordinal = ordinals.entry(evaluator.name).or_default();
-            if matches!(offence.measures, Measures::Ordinal(_)) {
-                *ordinal += 1;
-            }
-            let Some(priced) = price(offence, *ordinal) else { continue };
-            effects.extend(&priced.effects);
-            rows.push(row(&case, priced));
+    bound: &mut Bound,
+) -> Vec<StagePenalties> {
+    let mut found = Vec::new();
+    for stage in 0..views.len() {
+        let case = Case { event, entry, stages: views, stage };
+        for evaluator in evaluators::REGISTRY {
+            let mut offences = Vec::new();
+            (evaluator.find)(&case, &mut offences);
+            let begin = |offence: &Offence<'_>| offence.start.or(offence.window.map(|[from, _]| from));
+            offences.sort_by_key(|offence| (begin(offence), offence.place));
+            let named =
+                offences.into_iter().map(|offence| Found { stage, evaluator: evaluator.name, offence });
+            found.extend(named);
         }
     }
-    rows.sort_by_key(|row| row.id);
-    (rows, effects)
+    let candidates: Vec<Candidate> = found.iter().map(|found| found.candidate(entry)).collect();
+    let decided = overrides::decide(&entry.overrides, OverrideTarget::Penalty, &candidates, bound);
+    let mut penalties: Vec<StagePenalties> = views.iter().map(|_| StagePenalties::default()).collect();
+    // How many offences of an evaluator the entry has had in the event so far; cancelled ones do not count.
+    let mut ordinals = BTreeMap::<&str, i64>::new();
+    for (n, found) in found.into_iter().enumerate() {
+        let decision = decided.get(&n).copied();
+        let ordinal = ordinals.entry(found.evaluator).or_default();
+        let is_counted =
+            matches!(found.offence.measures, Measures::Ordinal(_)) && !decision.is_some_and(cancels);
+        let manieth = *ordinal + 1;
+        *ordinal += i64::from(is_counted);
+        let (stage, id) = (found.stage, candidates[n].id);
+        let Some(priced) = found.price(manieth) else { continue };
+        let stage_id = views[stage].plan.row.id;
+        let mut row = priced.row;
+        (row.id, row.entry_id, row.stage_id) = (id, entry.row.id, stage_id);
+        let mut effects = priced.effects;
+        if let Some(given) = row.override_id {
+            bound.insert(given, id);
+        }
+        if let Some(decision) = decision {
+            apply(decision, &mut row, &mut effects);
+        }
+        penalties[stage].rows.push(row);
+        penalties[stage].effects.extend(effects);
+    }
+    for stage in &mut penalties {
+        stage.rows.sort_by_key(|row| row.id);
+    }
+    penalties
 }
 
-struct Priced<'a> {
-    offence: Offence<'a>,
-    table: TableAt<'a>,
-    /// The row of the highest bracket.
-    worst: Assessment<'a>,
-    penalty_ms: i64,
+fn cancels(decision: &Override) -> bool {
+    matches!(decision.action, OverrideAction::Cancel | OverrideAction::Reject)
+}
+
+/// What a person made of a penalty; the computed value stays beside it.
+fn apply(decision: &Override, row: &mut Penalty, effects: &mut Vec<Operator>) {
+    row.override_id = Some(decision.id);
+    row.needs_review = false;
+    let value_ms = match decision.action {
+        OverrideAction::Confirm => {
+            row.status = PenaltyStatus::Confirmed;
+            return;
+        }
+        OverrideAction::Set => {
+            row.status = PenaltyStatus::Overridden;
+            decision.value_ms.unwrap_or(row.penalty_ms)
+        }
+        OverrideAction::Cancel | OverrideAction::Reject => {
+            row.status = PenaltyStatus::Cancelled;
+            0
+        }
+    };
+    row.inputs["computed_ms"] = row.penalty_ms.into();
+    row.penalty_ms = value_ms;
+    effects.clear();
+}
+
+struct Priced {
+    row: Penalty,
     effects: Vec<Operator>,
 }
 
-/// What an offence costs; nothing when no table or none of its brackets is for it.
-fn price(mut offence: Offence<'_>, ordinal: i64) -> Option<Priced<'_>> {
-    let table = offence.table.take()?;
-    let asked: Vec<(Measure, Measure)> = match &offence.measures {
-        Measures::Each(measures) => measures.iter().map(|&measure| (measure, measure)).collect(),
-        Measures::Ordinal(unit) => vec![(Measure::whole(ordinal), *unit)],
-    };
-    let priced: Vec<(Measure, Assessment<'_>)> = asked
-        .iter()
-        .filter_map(|&(measure, unit)| Some((measure, table.assess_by(measure, unit)?)))
-        .collect();
-    let worst = priced.iter().max_by_key(|(_, priced)| bracket(&table, priced))?.1.clone();
-    let inputs = &mut offence.inputs;
-    match (&offence.measures, asked.as_slice()) {
-        (Measures::Ordinal(unit), _) => {
-            inputs.insert("measure".to_owned(), ordinal.into());
-            inputs.insert("by_unit".to_owned(), unit.rounded().into());
-        }
-        (Measures::Each(_), [(measure, _)]) => {
-            inputs.insert("measure".to_owned(), measure.rounded().into());
-        }
-        (Measures::Each(_), _) => {
-            let parts = priced.iter().map(
-                |(measure, priced)| json!({ "measure": measure.rounded(), "penalty_ms": priced.penalty_ms }),
-            );
-            inputs.insert("parts".to_owned(), parts.collect());
+impl Found<'_> {
+    /// The row by what names it.
+    fn candidate(&self, entry: &EntryPlan) -> Candidate {
+        let Offence { table, place, start, window, .. } = &self.offence;
+        let (scope, kind) = match table {
+            Some(table) => (Some(table.key.scope_id), table.key.kind.as_deref()),
+            None => (None, None),
+        };
+        let id = row_id(&Key {
+            entry: entry.row.id,
+            what: self.evaluator,
+            scope,
+            kind,
+            place: *place,
+            direction: None,
+            start: *start,
+        });
+        Candidate {
+            id,
+            key: overrides::penalty_key(self.evaluator, scope, kind, *place),
+            window: window.or(start.map(|start| [start, start])),
         }
     }
-    if let Some(window) = offence.window {
-        inputs.insert("window".to_owned(), json!(window));
+
+    /// What the offence costs; nothing when no table or none of its brackets is for it.
+    fn price(self, ordinal: i64) -> Option<Priced> {
+        let Offence { table, measures, mut inputs, window, .. } = self.offence;
+        let asked: Vec<(Measure, Measure)> = match &measures {
+            Measures::Each(measures) => measures.iter().map(|&measure| (measure, measure)).collect(),
+            Measures::Ordinal(unit) => vec![(Measure::whole(ordinal), *unit)],
+            Measures::Given { ms, .. } => vec![(seconds(ms.abs()), seconds(ms.abs()))],
+        };
+        let priced: Vec<(Measure, Assessment<'_>)> = asked
+            .iter()
+            .filter_map(|&(measure, unit)| Some((measure, table.as_ref()?.assess_by(measure, unit)?)))
+            .collect();
+        let bracket = |priced: &Assessment<'_>| {
+            table.as_ref().and_then(|table| table.rows.iter().position(|row| row.id == priced.row.id))
+        };
+        let worst = priced.iter().max_by_key(|(_, priced)| bracket(priced)).map(|(_, worst)| worst.clone());
+        let mut penalty_ms = priced.iter().map(|(_, priced)| priced.penalty_ms).sum();
+        let (mut status, mut override_id) = (PenaltyStatus::Computed, None);
+        match (&measures, asked.as_slice()) {
+            (Measures::Given { ms, by }, _) => {
+                (status, override_id) = (PenaltyStatus::Confirmed, Some(*by));
+                inputs.insert("measure".to_owned(), seconds(*ms).rounded().into());
+                penalty_ms = if table.is_none() { *ms } else { penalty_ms * ms.signum() };
+            }
+            (Measures::Ordinal(unit), _) => {
+                inputs.insert("measure".to_owned(), ordinal.into());
+                inputs.insert("by_unit".to_owned(), unit.rounded().into());
+            }
+            (Measures::Each(_), [(measure, _)]) => {
+                inputs.insert("measure".to_owned(), measure.rounded().into());
+            }
+            (Measures::Each(_), _) => {
+                inputs.insert("parts".to_owned(), parts(&priced));
+            }
+        }
+        if worst.is_none() && (table.is_some() || !matches!(measures, Measures::Given { .. })) {
+            return None;
+        }
+        if let Some(window) = window {
+            inputs.insert("window".to_owned(), json!(window));
+        }
+        let operators = priced.iter().map(|(_, priced)| priced.row.operator);
+        let effects =
+            operators.filter(|o| matches!(o, Operator::Exclude | Operator::NotClassified)).collect();
+        let row = Penalty {
+            id: uuid::Uuid::nil(),
+            entry_id: uuid::Uuid::nil(),
+            stage_id: uuid::Uuid::nil(),
+            segment_id: self.offence.segment_id,
+            evaluator: self.evaluator.to_owned(),
+            kind: table.as_ref().and_then(|table| table.key.kind.clone()),
+            formula_id: worst.as_ref().map(|worst| worst.row.id),
+            formula_snapshot: table.as_ref().map_or(json!([]), |table| json!(table.rows)),
+            inputs: Value::Object(inputs),
+            penalty_ms,
+            counts_for: worst.map_or(EVERYTHING.to_vec(), |worst| worst.row.counts_for.clone()),
+            status,
+            override_id,
+            needs_review: self.offence.needs_review,
+        };
+        Some(Priced { row, effects })
     }
-    let penalty_ms = priced.iter().map(|(_, priced)| priced.penalty_ms).sum();
-    let operators = priced.iter().map(|(_, priced)| priced.row.operator);
-    let effects = operators.filter(|o| matches!(o, Operator::Exclude | Operator::NotClassified)).collect();
-    Some(Priced { offence, worst, penalty_ms, effects, table })
 }
 
-/// The number of a priced row's bracket in its table.
-fn bracket(table: &TableAt<'_>, priced: &Assessment<'_>) -> Option<usize> {
-    table.rows.iter().position(|row| row.id == priced.row.id)
+/// What a penalty counts for that no formula row is behind.
+const EVERYTHING: [CountsFor; 3] = [CountsFor::Stage, CountsFor::Overall, CountsFor::StartOrder];
+
+fn seconds(ms: i64) -> Measure {
+    Measure::ratio(ms, 1_000)
 }
 
-fn row(case: &Case<'_>, priced: Priced<'_>) -> Penalty {
-    let Priced { offence, table, worst, penalty_ms, effects: _ } = priced;
-    let key = Key {
-        entry: case.entry.row.id,
-        what: &table.key.evaluator,
-        scope: Some(table.key.scope_id),
-        kind: table.key.kind.as_deref(),
-        place: offence.place,
-        direction: None,
-        start: offence.start,
-    };
-    Penalty {
-        id: row_id(&key),
-        entry_id: case.entry.row.id,
-        stage_id: case.view().plan.row.id,
-        segment_id: offence.segment_id,
-        evaluator: table.key.evaluator.clone(),
-        kind: table.key.kind.clone(),
-        formula_id: worst.row.id,
-        formula_snapshot: json!(table.rows),
-        inputs: Value::Object(offence.inputs),
-        penalty_ms,
-        counts_for: worst.row.counts_for.clone(),
-        status: PenaltyStatus::Computed,
-        override_id: None,
-        needs_review: offence.needs_review,
-    }
+/// What each part costs; equal ones that follow each other are told once, with their number.
+fn parts(priced: &[(Measure, Assessment<'_>)]) -> Value {
+    let parts = priced.chunk_by(|a, b| a == b).map(|equal| {
+        let (measure, priced) = &equal[0];
+        json!({ "count": equal.len(), "measure": measure.rounded(), "penalty_ms_each": priced.penalty_ms })
+    });
+    parts.collect()
 }

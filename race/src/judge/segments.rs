@@ -12,11 +12,14 @@ pub use parc_ferme::Absence;
 use uuid::Uuid;
 
 use super::crossings::{CrossingBook, Mark};
+use super::overrides;
 use super::waypoints::{self, WaypointOutcome, Window};
 use super::zones::{self, Drive, Passage};
 use crate::course::feature::holds_at;
 use crate::course::plan::{EntryPlan, EventPlan, SegmentPlan, StagePlan};
-use crate::course::tables::{Neutralisation, Segment, SegmentType, StartEdge, StartMode, StartPick};
+use crate::course::tables::{
+    Neutralisation, Override, OverrideAction, Segment, SegmentType, StartEdge, StartMode, StartPick,
+};
 use crate::fence::state::{Evidence, Gap};
 use crate::num::round_to;
 use crate::record::Direction;
@@ -41,6 +44,8 @@ pub struct SegmentView<'a> {
     pub plan: &'a SegmentPlan,
     /// When it began for this entry.
     pub start: Option<Mark>,
+    /// The override that decided that.
+    pub start_decision: Option<&'a Override>,
     /// When it ended for this entry: the last lap's passage.
     pub finish: Option<Mark>,
     /// Passages of the finish so far.
@@ -105,7 +110,7 @@ impl Cursor {
 pub fn view<'a>(
     event: &'a EventPlan,
     n: usize,
-    entry: &EntryPlan,
+    entry: &'a EntryPlan,
     evidence: &Evidence,
     book: &CrossingBook,
     cursor: &mut Option<Cursor>,
@@ -117,9 +122,19 @@ pub fn view<'a>(
     let segments = plan.segments.iter().map(|segment| {
         let next_slot = following.next().and_then(|next| next.starts.get(&entry.row.id)?.target_at);
         let after = *cursor;
-        let entry = entry.row.id;
-        let matched =
-            Matching { event, segment, closed_at, next_slot, after, entry, evidence, book, unit_ms };
+        let (overrides, entry) = (&entry.overrides, entry.row.id);
+        let matched = Matching {
+            event,
+            segment,
+            closed_at,
+            next_slot,
+            after,
+            entry,
+            overrides,
+            evidence,
+            book,
+            unit_ms,
+        };
         let view = matched.view();
         let reached = |mark: Option<Mark>, is_finish| {
             mark.map(|m| Cursor { at: m.at, is_finish, needs_review: m.needs_review })
@@ -138,6 +153,7 @@ struct Matching<'a, 'b> {
     next_slot: Option<Timestamp>,
     after: Option<Cursor>,
     entry: Uuid,
+    overrides: &'a [Override],
     evidence: &'b Evidence,
     book: &'b CrossingBook,
     unit_ms: i64,
@@ -146,11 +162,13 @@ struct Matching<'a, 'b> {
 impl<'a> Matching<'a, '_> {
     fn view(&self) -> SegmentView<'a> {
         let row = &self.segment.row;
-        let start = match row.kind {
+        let computed = match row.kind {
             SegmentType::SpecialStage => self.special_stage_start(),
             SegmentType::Liaison => self.liaison_start(),
             SegmentType::ParcFerme => self.first(self.book.firsts(row.entry_geofence_id, ENTER)),
         };
+        let start_decision = overrides::of_start(self.overrides, row.id);
+        let start = start_decision.map_or(computed, |decision| decided_start(decision, computed));
         let is_open_ended = is_open_ended(row, self.closed_at);
         let wanted = if is_open_ended { u32::MAX } else { row.laps.unwrap_or(1).max(1) };
         let passages = match row.kind {
@@ -185,6 +203,7 @@ impl<'a> Matching<'a, '_> {
         SegmentView {
             plan: self.segment,
             start,
+            start_decision,
             finish,
             passages: reached,
             departure: self.departure(start),
@@ -338,6 +357,18 @@ fn is_open_ended(row: &Segment, closed_at: Option<Timestamp>) -> bool {
         && row.exit_geofence_id.is_some()
         && row.entry_geofence_id == row.exit_geofence_id
         && closed_at.is_some()
+}
+
+/// What a person made of a start.
+fn decided_start(decision: &Override, computed: Option<Mark>) -> Option<Mark> {
+    match decision.action {
+        OverrideAction::Set => {
+            let at = Timestamp::from_millis(decision.value_ms?);
+            Some(Mark { at, crossing_id: None, needs_review: false, trace: None })
+        }
+        OverrideAction::Confirm => computed.map(|mark| Mark { needs_review: false, ..mark }),
+        OverrideAction::Cancel | OverrideAction::Reject => None,
+    }
 }
 
 impl SegmentView<'_> {

@@ -4,11 +4,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::crossings::Mark;
-use super::penalties::{self, Ordinals};
+use super::penalties::StagePenalties;
 use super::segments::{SegmentView, StageView};
 use super::zones::Passage;
 use crate::course::formulas::Measure;
-use crate::course::plan::{EntryPlan, EventPlan};
 use crate::course::tables::{CountsFor, Operator, SegmentType};
 use crate::num::round_to;
 use crate::record::{Penalty, StageStatus};
@@ -112,19 +111,15 @@ pub struct ValidatedWaypoint {
     pub needs_review: bool,
 }
 
-/// Evaluates stage `n` of `views`; instants are truncated to `unit_ms` before they are subtracted. Who was excluded in a
-/// stage before is excluded from then on. `ordinals` counts on from the stages before.
+/// Evaluates a stage; instants are truncated to `unit_ms` before they are subtracted. Who was excluded in a stage before
+/// is excluded from then on.
 pub fn evaluate(
-    event: &EventPlan,
-    entry: &EntryPlan,
-    views: &[StageView<'_>],
-    n: usize,
+    view: &StageView<'_>,
     unit_ms: i64,
     excluded_before: bool,
-    ordinals: &mut Ordinals,
+    penalties: StagePenalties,
 ) -> StageEvaluation {
-    let view = &views[n];
-    let (penalties, effects) = penalties::of_stage(event, entry, views, n, ordinals);
+    let StagePenalties { rows: penalties, effects } = penalties;
     let sum =
         |total| penalties.iter().filter(|p| p.counts_for.contains(&total)).map(|p| p.penalty_ms).sum::<i64>();
     let penalty_ms = sum(CountsFor::Stage);

@@ -115,7 +115,7 @@ fn penalty(row: &Penalty) -> Result<Vec<Sql>, Failure> {
         row.segment_id.map(uuid).into(),
         text(&row.evaluator),
         row.kind.as_deref().map(text).into(),
-        uuid(row.formula_id),
+        row.formula_id.map(uuid).into(),
         document(&row.formula_snapshot)?,
         document(&row.inputs)?,
         row.penalty_ms.into(),

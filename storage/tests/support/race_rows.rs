@@ -126,6 +126,8 @@ fn crossing(n: u8) -> Crossing {
         last_touch_at: Some(at.plus_millis(250)),
         needs_review: false,
         status: CrossingStatus::Computed,
+        override_id: None,
+        set_at: None,
     }
 }
 
@@ -137,7 +139,7 @@ fn penalty() -> Penalty {
         segment_id: None,
         evaluator: "speeding_peak".into(),
         kind: Some("DZ".into()),
-        formula_id: id(1, 102, 0),
+        formula_id: Some(id(1, 102, 0)),
         formula_snapshot: json!([{"offence_min": 0.1, "penalty": 10.5}]),
         inputs: json!({"peak": 27.3, "fixes": [1, 2]}),
         penalty_ms: 340_000,
