@@ -6,7 +6,9 @@
 mod rally;
 mod support;
 
+use race::follow::{Follower, Scratch};
 use race::position::Position;
+use race::track::FixCounts;
 use rally::{THROUGH, add_stage, circle, drive, fixes, formula, set, stage};
 use serde_json::{Value, json};
 use support::{add, at, course, document, evaluate, id};
@@ -220,4 +222,51 @@ fn the_edges_of_a_track_are_silences_too() {
     assert_eq!(silences(&document, &[]), [0; 0]);
     document["stages"][0]["closed_at"] = Value::Null;
     assert_eq!(silences(&document, &halfway), [0; 0]);
+}
+
+/// How often a fix changed what is judged although nothing was near it; each such change has to be announced.
+fn changes_by_the_end_alone(document: &Value, track: &[Position]) -> usize {
+    let course = course(document);
+    let (event, entry) = (&course.events[0], &course.events[0].entries[0]);
+    let (mut follower, mut scratch) = (Follower::new(event), Scratch::default());
+    let mut judged = follower.evaluation(event, entry, &mut scratch);
+    let mut alone = 0;
+    for position in track {
+        let mut announced = !follower.track.is_settled();
+        follower.track.push(position, &mut scratch.moved);
+        announced |= !follower.track.is_settled();
+        let mut by_end = false;
+        for movement in scratch.moved.drain(..) {
+            by_end |= follower.end_matters(event, &movement);
+            let passes = |slot: &race::time::Timestamp| movement.from.ts < *slot && *slot <= movement.to.ts;
+            announced |= entry.targets.iter().any(passes);
+            scratch.near.clear();
+            event.features.near(&movement, &mut scratch.near);
+            announced |= follower.fences.advance(&event.features, &scratch.near, &movement);
+        }
+        let mut now = follower.evaluation(event, entry, &mut scratch);
+        now.fixes = FixCounts::default();
+        if now != judged {
+            assert!(announced || by_end, "{}: {judged:#?} became {now:#?}", position.ts);
+            alone += usize::from(!announced);
+        }
+        judged = now;
+    }
+    alone
+}
+
+#[test]
+fn what_only_the_end_of_the_track_changes_is_announced() {
+    let mut document = parc_ferme();
+    // Without spikes every fix is settled at once.
+    document["events"][0]["spike_fixes"] = json!(0);
+    let gone = moves(&[(-10.0, -250.0), (0.0, 0.0), (1_000.0, 0.0), (1_040.0, 900.0), (5_200.0, 9_000.0)]);
+    assert!(changes_by_the_end_alone(&document, &gone) > 0, "an absence becomes one");
+
+    let mut document = stage();
+    document["events"][0]["spike_fixes"] = json!(0);
+    document["stages"][0]["closed_at"] = json!(at(700.0));
+    formula(&mut document, 100, "no_evidence", &json!({"operator": "per_unit", "penalty": 60}));
+    let aside = drive(0.0, &[[-200.0, 0.0], [5_000.0, 0.0], [5_000.0, 20_000.0]]);
+    assert!(changes_by_the_end_alone(&document, &aside) > 0, "a silence before the close becomes shorter");
 }
