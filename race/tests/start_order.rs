@@ -1,6 +1,10 @@
 //! Start orders from results written down, and the cases of `fixtures/cases/start_order.json`.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_wrap,
+    reason = "a test ends at what it does not expect, and a field is small"
+)]
 
 #[path = "support/field.rs"]
 mod field;
@@ -9,6 +13,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use field::{Result, evaluations, field, finished, with};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::sample::select;
 use race::course::Course;
 use race::record::StageStatus::{Dnf, Dns, Dsq, NotStarted, Running};
 use race::start_order::{StartList, StartOrderError, propose};
@@ -307,4 +313,61 @@ fn an_input_stage_that_is_not_before_is_refused_with_the_row() {
     document["stages"][2]["start_order_input_stage_id"] = json!(id(7));
     let problem = race::course::parse(&document.to_string()).unwrap_err().to_string();
     assert!(problem.contains("stages[2]") && problem.contains("itself"), "{problem}");
+}
+
+/// A result, often one that others have too.
+fn results() -> impl Strategy<Value = Result> {
+    prop_oneof![
+        4 => (1_i64..6, 0_i64..3).prop_map(|(elapsed, penalty)| Result {
+            penalty,
+            overall_penalty: penalty,
+            start_order_penalty: penalty / 2,
+            ..finished(elapsed)
+        }),
+        1 => select(vec![Dnf, Dns, Dsq, Running, NotStarted]).prop_map(with),
+        1 => Just(Result { fixed: Some(9), ..with(Dnf) }),
+    ]
+}
+
+proptest::proptest! {
+    #[test]
+    fn every_list_holds_everybody_once_in_order_of_position(
+        field in proptest::collection::vec((proptest::array::uniform2(results()), any::<Option<u8>>()), 1..14),
+        strategy in select(vec!["manual", "previous_stage_clean_result", "inverse_top_n_then_natural", "inverse_of_overall"]),
+        n in 0_usize..16,
+        group in 1_i64..4,
+    ) {
+        let entered: Vec<i64> = (0..field.len()).map(|n| (n as i64 * 7) % 101 + 1).collect();
+        let params = json!({"n": n, "order": [8, 1], "tiers": [{"upto": 4, "seconds": 60, "group": group}, {"seconds": 30}]});
+        let mut document = event(3, &entered, strategy, &params);
+        document["stages"][2]["starts_at"] = json!(at(0.0));
+        let mut placed = BTreeMap::new();
+        for (n, (number, (_, position))) in (0..).zip(entered.iter().zip(&field)) {
+            let Some(position) = position.map(|p| i64::from(p % 20) + 1) else { continue };
+            if placed.values().any(|taken| *taken == position) { continue; }
+            placed.insert(*number, position);
+            add(&mut document, "entry_segment_starts", json!({"entry_id": id(1_000 - n), "segment_id": id(32),
+                "start_position": position, "manual_override": true}));
+        }
+        let results: Vec<(i64, &[Result])> = entered.iter().zip(&field).map(|(n, (r, _))| (*n, r.as_slice())).collect();
+        let list = proposed(&document, &results).unwrap();
+        let mut listed = numbers(&list);
+        listed.sort_unstable();
+        let mut starters: Vec<i64> =
+            results.iter().filter(|(_, stages)| stages.iter().all(|s| s.status != Dsq)).map(|(n, _)| *n).collect();
+        starters.sort_unstable();
+        proptest::prop_assert_eq!(listed, starters);
+        for pair in list.slots.windows(2) {
+            proptest::prop_assert!(pair[0].start_position < pair[1].start_position);
+            proptest::prop_assert!(pair[0].target_at <= pair[1].target_at);
+        }
+        // The others stand without a gap wherever nobody was placed.
+        let kept: Vec<i64> = list.slots.iter().filter(|s| s.manual_override).map(|s| s.start_position).collect();
+        let others: Vec<i64> = list.slots.iter().filter(|s| !s.manual_override).map(|s| s.start_position).collect();
+        let free: Vec<i64> = (1..).filter(|p| !kept.contains(p)).take(others.len()).collect();
+        proptest::prop_assert_eq!(others, free);
+        for slot in list.slots.iter().filter(|s| s.manual_override) {
+            proptest::prop_assert_eq!(Some(&slot.start_position), placed.get(&slot.race_number));
+        }
+    }
 }
