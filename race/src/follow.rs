@@ -66,6 +66,14 @@ impl Follower {
         judge::judge(event, entry, &ended.fences.evidence(&event.features), counts)
     }
 
+    /// Whether a movement may change what is judged only because the track goes on, wherever it goes: the track had not
+    /// reached the close of a stage, or says for how long a parc ferme has been left.
+    pub fn end_matters(&self, event: &EventPlan, movement: &Movement) -> bool {
+        let before = movement.from.ts;
+        event.stages.iter().any(|stage| stage.row.closed_at.is_some_and(|closed_at| before < closed_at))
+            || self.fences.may_become_absent(&event.features, before)
+    }
+
     fn advance(&mut self, event: &EventPlan, scratch: &mut Scratch) {
         for movement in scratch.moved.drain(..) {
             scratch.near.clear();

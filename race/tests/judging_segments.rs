@@ -164,19 +164,29 @@ fn a_start_list_alone_makes_nobody_a_starter() {
 fn laps_are_passages_of_the_finish() {
     let round = [[-200.0, 0.0], [800.0, 0.0], [800.0, 1_000.0], [-200.0, 1_000.0]];
     let track = drive(0.0, &[&round[..], &round[..], &round[..], &[[-200.0, 0.0]]].concat());
-    for (laps, passed, elapsed_ms) in [
-        (None, None, Some(200_000)),
-        (Some(1), Some(1), Some(200_000)),
-        (Some(2), Some(2), Some(400_000)),
-        (Some(3), Some(2), None),
+    for (laps, closed_at, passed, elapsed_ms) in [
+        (None, None, None, Some(200_000)),
+        (Some(1), None, Some(1), Some(200_000)),
+        (Some(2), None, Some(2), Some(400_000)),
+        (Some(3), None, Some(2), None),
+        // As many as until the close.
+        (None, Some(410.0), Some(2), Some(400_000)),
+        (None, Some(409.0), Some(1), Some(200_000)),
+        (None, Some(209.0), Some(0), None),
+        (Some(1), Some(410.0), Some(1), Some(200_000)),
     ] {
         let mut document = document();
         gate(&mut document, 10, 0.0);
         special(&mut document, 20, 5, 10, 10);
         document["segments"][0]["laps"] = json!(laps);
+        document["stages"][0]["closed_at"] = json!(closed_at.map(at));
         let stage = &evaluate(&course(&document), &track).stages[0];
-        assert_eq!((stage.laps, stage.elapsed_ms), (passed, elapsed_ms), "{laps:?}");
+        assert_eq!((stage.laps, stage.elapsed_ms), (passed, elapsed_ms), "{laps:?} {closed_at:?}");
     }
+    // From one geofence to another there is one passage.
+    let mut document = stage();
+    document["stages"][0]["closed_at"] = json!(at(9_000.0));
+    assert_eq!(evaluate(&course(&document), &drive(0.0, &THROUGH)).stages[0].laps, None);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod people;
 mod places;
 mod polygons;
 mod rings;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod waypoints;
@@ -28,6 +29,7 @@ pub fn check(tables: &Tables) -> Vec<Finding> {
     zones::check(tables, &mut findings);
     polygons::check(tables, &mut findings);
     people::check(tables, &mut findings);
+    starts::check(tables, &mut findings);
     formulas::check(tables, &places, &mut findings);
     findings.sort_by(|a, b| (a.severity, a.code, &a.rows).cmp(&(b.severity, b.code, &b.rows)));
     findings

@@ -77,6 +77,16 @@ pub enum FeatureState {
     Polygon(Box<PolygonState>),
 }
 
+impl FeatureState {
+    /// When it was left, if it is an area that was entered and left for good so far.
+    pub(crate) fn left_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Area(state) => state.episodes.last().filter(|e| e.closed).map(|e| e.last.ts),
+            Self::Gate(_) | Self::Polygon(_) => None,
+        }
+    }
+}
+
 /// A place of the course in a plane of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feature {
@@ -283,6 +293,10 @@ pub struct Features {
     index: RTree<GeomWithData<Rectangle<[f64; 3]>, FeatureId>>,
     /// Waypoints stand behind all others, from this id on.
     first_waypoint: usize,
+    /// Where the parcs fermes stand.
+    pub(crate) parcs_fermes: std::ops::Range<FeatureId>,
+    /// The longest `min_absence_seconds` of them, in milliseconds.
+    pub(crate) longest_absence_ms: i64,
     max_plausible_kmh: f64,
     /// The event's `max_gap_seconds` in microseconds.
     pub(crate) max_gap_us: i64,
@@ -308,7 +322,14 @@ impl Features {
         let mut all: Vec<Feature> = geofences.collect();
         all.extend((0..).zip(&zones).flat_map(|(number, zone)| Feature::of_zone(number, zone)));
         let of_event = tables.segments.iter().filter(|s| stages.contains(&s.stage_id));
-        all.extend(of_event.filter_map(|segment| Feature::parc_ferme(segment, tables)));
+        let parcs_fermes: Vec<(Feature, i64)> = of_event
+            .filter_map(|s| Some((Feature::parc_ferme(s, tables)?, round_to(s.min_absence_seconds, 1e3))))
+            .collect();
+        let longest_absence_ms = parcs_fermes.iter().map(|(_, ms)| *ms).max().unwrap_or(0);
+        let first_parc_ferme = all.len();
+        all.extend(parcs_fermes.into_iter().map(|(feature, _)| feature));
+        let number = |n: usize| FeatureId::try_from(n).unwrap_or(FeatureId::MAX);
+        let parcs_fermes = number(first_parc_ferme)..number(all.len());
         let first_waypoint = all.len();
         all.extend(waypoints);
         let boxes = (0..).zip(&all).map(|(id, feature)| {
@@ -323,6 +344,8 @@ impl Features {
             zones,
             index,
             first_waypoint,
+            parcs_fermes,
+            longest_absence_ms,
             max_plausible_kmh: event.max_plausible_kmh,
             max_gap_us: round_to(event.max_gap_seconds, 1e6),
         }

@@ -140,6 +140,19 @@ impl FenceState {
         }
     }
 
+    /// Whether the vehicle is out of a parc ferme for so short a time at `now` that only the end of the track says
+    /// whether it was absent.
+    pub(crate) fn may_become_absent(&self, features: &Features, now: Timestamp) -> bool {
+        let from = self.states.partition_point(|(id, _)| *id < features.parcs_fermes.start);
+        let parcs_fermes = self.states[from..].iter().take_while(|(id, _)| *id < features.parcs_fermes.end);
+        // An absence counts from the end of the weak movements that it begins with.
+        let known_again = self.silences.weak.last().map(|gap| gap.to);
+        parcs_fermes.filter_map(|(_, state)| state.left_at()).any(|left| {
+            let surely_out = known_again.map_or(left, |again| again.max(left));
+            now <= surely_out.plus_millis(features.longest_absence_ms)
+        })
+    }
+
     /// What the track shows if it ends here.
     pub fn evidence(&self, features: &Features) -> Evidence {
         let mut evidence = Evidence {

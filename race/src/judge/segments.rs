@@ -418,10 +418,14 @@ impl SegmentView<'_> {
         total_ms
     }
 
+    /// Whether a person should look at its start or finish, or at a crossing that waits for confirmation.
+    pub fn times_need_review(&self) -> bool {
+        self.awaits_confirmation || [self.start, self.finish].iter().flatten().any(|mark| mark.needs_review)
+    }
+
     /// Whether a person should look at its start, finish, neutralisations or waypoints.
     pub fn needs_review(&self) -> bool {
-        self.awaits_confirmation
-            || [self.start, self.finish].iter().flatten().any(|mark| mark.needs_review)
+        self.times_need_review()
             || self.neutralised.iter().any(|n| n.needs_review)
             || self
                 .waypoints

@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::course::tables::{
-    Entry, Event, Geofence, PenaltyFormula, Segment, SpeedLimitZone, Tables, Waypoint,
+    Entry, Event, Geofence, PenaltyFormula, Segment, SpeedLimitZone, Stage, Tables, Waypoint,
 };
 use crate::course::validate::row::TableRow;
 
@@ -102,6 +102,12 @@ impl Labelled for Event {
 impl Labelled for Entry {
     fn label(&self, _: &Tables) -> String {
         format!("no. {}", self.race_number)
+    }
+}
+
+impl Labelled for Stage {
+    fn label(&self, _: &Tables) -> String {
+        self.name.clone()
     }
 }
 

@@ -155,6 +155,42 @@ fn what_leaves_somebody_untimed() {
 }
 
 #[test]
+fn start_orders_that_cannot_be_proposed_as_meant() {
+    let stage = |n: usize, strategy: &str, params: Value, interval: Value| {
+        found(|c| {
+            c["stages"][n]["start_order_strategy"] = json!(strategy);
+            c["stages"][n]["start_order_strategy_params"] = params;
+            c["stages"][n]["start_interval_seconds"] = interval;
+        })
+    };
+    let (tiers, none) = (json!({"tiers": [{"seconds": 60}]}), Value::Null);
+    assert!(stage(1, "inverse_of_overall", none.clone(), json!(60)).is_empty());
+    assert!(stage(1, "inverse_of_overall", tiers, none.clone()).is_empty());
+    assert_eq!(stage(1, "inverse_of_overall", none.clone(), none.clone()), ["start-order-without-times SS2"]);
+    assert_eq!(stage(0, "previous_stage_clean_result", none, json!(60)), ["start-order-without-input SS1"]);
+    assert!(stage(0, "manual", json!({"order": [6, 5]}), json!(60)).is_empty());
+    assert_eq!(stage(0, "manual", json!({"order": [6, 7]}), json!(60)), ["start-order-not-entered SS1"]);
+}
+
+#[test]
+fn a_parc_ferme_that_nobody_is_seen_to_leave() {
+    let parc_ferme = |geofence: Value| {
+        found(|c| {
+            c["segments"][2]["type"] = json!("parc-ferme");
+            c["segments"][2]["exit_geofence_id"] = Value::Null;
+            c["segments"][2]["entry_geofence_id"] = geofence;
+        })
+    };
+    assert_eq!(parc_ferme(Value::Null), ["segment-without-geofence SS1 segment 1"]);
+    assert!(parc_ferme(json!(id(8, 3))).is_empty());
+    let gate = found(|c| {
+        c["segments"][0]["type"] = json!("parc-ferme");
+        c["segments"][0]["entry_geofence_id"] = json!(id(8, 2));
+    });
+    assert_eq!(gate, ["parc-ferme-gate SS1 segment 1"]);
+}
+
+#[test]
 fn formulas_and_kinds_that_miss_each_other() {
     assert_eq!(
         found(|c| c["penalty_formulas"][4]["kind"] = json!("WPS")),

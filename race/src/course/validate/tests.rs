@@ -3,6 +3,7 @@
 mod course;
 mod properties;
 mod rules;
+mod starts;
 mod tables;
 mod values;
 

@@ -42,6 +42,6 @@ pub(super) fn push<'a>(
             ("first_unfinished", json!(segment.plan.row.id)),
             ("unit", "stages".into()),
         ]),
-        needs_review: view.segments.iter().any(|s| s.needs_review()),
+        needs_review: view.segments.iter().any(|s| s.times_need_review()),
     });
 }

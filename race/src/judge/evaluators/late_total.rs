@@ -33,7 +33,7 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
             window: None,
             measures: Measure::ratio(total_ms, 60_000).into(),
             inputs: inputs([("late", parts.into()), ("unit", "minutes".into())]),
-            needs_review: liaisons.into_iter().any(|s| s.needs_review()),
+            needs_review: liaisons.into_iter().any(|s| s.times_need_review()),
             table: Some(scoped.table),
         });
     }

@@ -18,7 +18,7 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
             segment_id: Some(segment.plan.row.id),
             place: Some(segment.plan.row.id),
             start: None,
-            window: Some([first.from, last.to]),
+            window: Some([first.from, last.to.unwrap_or(last.from)]),
             measures: Measure::whole(i64::try_from(absences.len()).unwrap_or(i64::MAX)).into(),
             inputs: inputs([("absences", absences.into()), ("unit", "absences".into())]),
             needs_review: segment.start.is_some_and(|start| start.needs_review)

@@ -38,7 +38,7 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
                 start: None,
                 measures: Measure::whole(count).into(),
                 inputs: inputs([("missed", json!(missed)), ("unit", "geofences".into())]),
-                needs_review: segment.needs_review(),
+                needs_review: segment.times_need_review(),
             });
         }
     }

@@ -21,7 +21,7 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
             window: Some([first.from, last.to]),
             measures: Measure::whole(i64::try_from(silences.len()).unwrap_or(i64::MAX)).into(),
             inputs: inputs([("silences", silences.into()), ("unit", "silences".into())]),
-            needs_review: [segment.start, segment.finish].iter().flatten().any(|mark| mark.needs_review),
+            needs_review: segment.times_need_review(),
         });
     }
 }

@@ -10,8 +10,8 @@ use crate::time::Timestamp;
 pub struct Absence {
     /// Since when it was surely out, rounded to the millisecond.
     pub from: Timestamp,
-    /// Until when it was surely out, rounded to the millisecond.
-    pub to: Timestamp,
+    /// Until when it was surely out, rounded to the millisecond; none while it has not come back.
+    pub to: Option<Timestamp>,
     /// It left or came back in a gap of the track.
     pub needs_review: bool,
 }
@@ -24,14 +24,15 @@ impl Matching<'_, '_> {
         if row.kind != SegmentType::ParcFerme {
             return Vec::new();
         }
-        let released = self.next_slot.or(self.closed_at).map_or(end, |at| at.min(end)).to_ms();
+        let released = self.next_slot.or(self.closed_at).map(Timestamp::to_ms);
         let min_ms = round_to(row.min_absence_seconds, 1e3);
         let stays_out = self.evidence.absences.get(&row.id).map_or(&[][..], Vec::as_slice);
         let absences = stays_out.iter().filter(|out| out.exit.ts >= start.at).filter_map(|out| {
-            let back = out.enter.filter(|enter| enter.ts < released);
-            let (from, to) = self.surely((out.exit.ts, back.map_or(released, |enter| enter.ts)));
+            let back = out.enter.filter(|enter| released.is_none_or(|released| enter.ts < released));
+            let over = back.map(|enter| enter.ts).or(released.filter(|released| *released <= end));
+            let (from, to) = self.surely((out.exit.ts, over.unwrap_or(end.to_ms())));
             let needs_review = out.exit.weak || back.is_some_and(|enter| enter.weak);
-            (to.millis_since(from) > min_ms).then_some(Absence { from, to, needs_review })
+            (to.millis_since(from) > min_ms).then_some(Absence { from, to: over.and(Some(to)), needs_review })
         });
         absences.collect()
     }
