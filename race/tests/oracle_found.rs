@@ -1,0 +1,65 @@
+//! What the oracle found: a case each where engine and rules differed.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+#[path = "support/rally.rs"]
+mod rally;
+mod support;
+
+use rally::{G, THROUGH, drive, formula, set, stage, waypoint};
+use race::judge::stage::StageEvaluation;
+use race::position::Position;
+use serde_json::{Value, json};
+use support::{add, at, course, evaluate, id};
+
+fn judged(document: &Value, track: &[Position]) -> StageEvaluation {
+    evaluate(&course(document), track).stages[0].clone()
+}
+
+/// Segment 20 with three waypoints of which the last two, WPE and WPM, are missed.
+fn two_of_three_missed() -> Value {
+    let mut document = stage();
+    waypoint(&mut document, 1, [4_000.0, 0.0]);
+    waypoint(&mut document, 2, [5_000.0, 900.0]);
+    waypoint(&mut document, 3, [6_000.0, 900.0]);
+    document["waypoints"][1]["kind"] = json!("WPE");
+    document
+}
+
+#[test]
+fn a_ratio_is_paid_once_not_by_the_percent() {
+    let mut document = two_of_three_missed();
+    let columns = json!({"operator": "per_unit", "base": 10, "penalty": 60});
+    formula(&mut document, 100, "missed_waypoint_ratio", &columns);
+    assert_eq!(judged(&document, &drive(0.0, &THROUGH)).penalty_ms, 70_000);
+}
+
+#[test]
+fn a_ratio_may_be_of_a_kind() {
+    let mut document = two_of_three_missed();
+    let columns = json!({"kind": "WPE", "offence_min": 60, "penalty": 60});
+    formula(&mut document, 100, "missed_waypoint_ratio", &columns);
+    // One of one WPE is missed, and two of three waypoints.
+    let stage = judged(&document, &drive(0.0, &THROUGH));
+    assert_eq!((stage.penalty_ms, &stage.penalties[0].inputs["measure"]), (60_000, &json!(100.0)));
+    set(&mut document["penalty_formulas"][0], &json!({"kind": "WPM"}));
+    assert_eq!(judged(&document, &drive(0.0, &THROUGH)).penalty_ms, 0);
+}
+
+#[test]
+fn who_crosses_the_entry_after_or_before_the_slot_has_been_there() {
+    // The geofence reaches 90 m around the point, the line passes 60 m beside it, from second 7 to 13.
+    for slot in [-100.0, 5.0, 10.0, 30.0] {
+        let mut document = stage();
+        document["segments"][0]["start_mode"] = json!("standing");
+        document["geofences"][0]["radius_meters"] = json!(90);
+        add(
+            &mut document,
+            "entry_segment_starts",
+            json!({"entry_id": id(2), "segment_id": id(20), "target_at": at(slot)}),
+        );
+        waypoint(&mut document, 1, [0.0, 60.0]);
+        document["waypoints"][0]["location"] = G.point([0.0, 60.0]);
+        assert_eq!(judged(&document, &drive(0.0, &THROUGH)).segments[0].missed, [0; 0], "{slot}");
+    }
+}
