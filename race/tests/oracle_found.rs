@@ -6,9 +6,9 @@
 mod rally;
 mod support;
 
-use rally::{G, THROUGH, drive, formula, set, stage, waypoint};
 use race::judge::stage::StageEvaluation;
 use race::position::Position;
+use rally::{G, THROUGH, drive, formula, set, stage, waypoint};
 use serde_json::{Value, json};
 use support::{add, at, course, evaluate, id};
 

@@ -58,6 +58,7 @@ fn price(mut offence: Offence<'_>, ordinal: i64) -> Option<Priced<'_>> {
     let table = offence.table.take()?;
     let asked: Vec<(Measure, Measure)> = match &offence.measures {
         Measures::Each(measures) => measures.iter().map(|&measure| (measure, measure)).collect(),
+        Measures::One(measures) => measures.iter().map(|&measure| (measure, Measure::whole(1))).collect(),
         Measures::Ordinal(unit) => vec![(Measure::whole(ordinal), *unit)],
     };
     let priced: Vec<(Measure, Assessment<'_>)> = asked
@@ -71,10 +72,10 @@ fn price(mut offence: Offence<'_>, ordinal: i64) -> Option<Priced<'_>> {
             inputs.insert("measure".to_owned(), ordinal.into());
             inputs.insert("by_unit".to_owned(), unit.rounded().into());
         }
-        (Measures::Each(_), [(measure, _)]) => {
+        (Measures::Each(_) | Measures::One(_), [(measure, _)]) => {
             inputs.insert("measure".to_owned(), measure.rounded().into());
         }
-        (Measures::Each(_), _) => {
+        (Measures::Each(_) | Measures::One(_), _) => {
             let parts = priced.iter().map(
                 |(measure, priced)| json!({ "measure": measure.rounded(), "penalty_ms": priced.penalty_ms }),
             );
