@@ -8,9 +8,9 @@ mod support;
 
 use race::judge::stage::StageEvaluation;
 use race::position::Position;
-use rally::{G, THROUGH, drive, formula, set, stage, waypoint};
+use rally::{G, THROUGH, circle, drive, formula, set, stage, waypoint};
 use serde_json::{Value, json};
-use support::{add, at, course, evaluate, id};
+use support::{add, at, course, document, evaluate, id};
 
 fn judged(document: &Value, track: &[Position]) -> StageEvaluation {
     evaluate(&course(document), track).stages[0].clone()
@@ -61,5 +61,19 @@ fn who_crosses_the_entry_after_or_before_the_slot_has_been_there() {
         waypoint(&mut document, 1, [0.0, 60.0]);
         document["waypoints"][0]["location"] = G.point([0.0, 60.0]);
         assert_eq!(judged(&document, &drive(0.0, &THROUGH)).segments[0].missed, [0; 0], "{slot}");
+    }
+}
+
+#[test]
+fn who_stands_still_in_an_area_has_not_left_it() {
+    for gap_s in [2.0, 300.0] {
+        let mut document = document();
+        circle(&mut document, 10, [0.0, 0.0], 50.0);
+        let mut fixes = vec![(0.0, -900.0), (10.0, -800.0)];
+        // Comes to rest inside and says so every second, in the very same place; then the track ends.
+        fixes.extend((0..5).map(|n| (10.0 + gap_s + f64::from(n), -10.0)));
+        let result = evaluate(&course(&document), &rally::fixes(&fixes));
+        let directions: Vec<&str> = result.crossings.iter().map(|c| c.direction.as_str()).collect();
+        assert_eq!(directions, ["enter"], "{gap_s} s");
     }
 }
