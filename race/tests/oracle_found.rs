@@ -8,6 +8,7 @@ mod support;
 
 use race::judge::stage::StageEvaluation;
 use race::position::Position;
+use race::record::StageStatus;
 use rally::{G, THROUGH, circle, drive, formula, set, stage, waypoint};
 use serde_json::{Value, json};
 use support::{add, at, course, document, evaluate, id};
@@ -75,5 +76,22 @@ fn who_stands_still_in_an_area_has_not_left_it() {
         let result = evaluate(&course(&document), &rally::fixes(&fixes));
         let directions: Vec<&str> = result.crossings.iter().map(|c| c.direction.as_str()).collect();
         assert_eq!(directions, ["enter"], "{gap_s} s");
+    }
+}
+
+#[test]
+fn who_comes_after_the_close_has_not_started() {
+    // The slot is before the close, the track begins after it.
+    for (closed_at, status) in [(-10.0, StageStatus::Dns), (9_000.0, StageStatus::Finished)] {
+        let mut document = stage();
+        document["segments"][0]["start_mode"] = json!("standing");
+        add(
+            &mut document,
+            "entry_segment_starts",
+            json!({"entry_id": id(2), "segment_id": id(20), "target_at": at(-20.0)}),
+        );
+        waypoint(&mut document, 1, [4_000.0, 0.0]);
+        document["stages"][0]["closed_at"] = json!(at(closed_at));
+        assert_eq!(judged(&document, &drive(0.0, &THROUGH)).status, status);
     }
 }
