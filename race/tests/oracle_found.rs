@@ -80,6 +80,23 @@ fn who_stands_still_in_an_area_has_not_left_it() {
 }
 
 #[test]
+fn who_met_a_waypoint_before_the_close_has_started() {
+    let mut document = stage();
+    document["segments"][0]["start_mode"] = json!("standing");
+    add(
+        &mut document,
+        "entry_segment_starts",
+        json!({"entry_id": id(2), "segment_id": id(20), "target_at": at(-20.0)}),
+    );
+    // The entry is passed by and the first waypoint comes after the close, the second before it.
+    waypoint(&mut document, 1, [8_000.0, 0.0]);
+    waypoint(&mut document, 2, [4_000.0, 0.0]);
+    document["stages"][0]["closed_at"] = json!(at(300.0));
+    let track = drive(0.0, &[[-200.0, 300.0], [1_000.0, 0.0], [9_000.0, 0.0]]);
+    assert_eq!(judged(&document, &track).status, StageStatus::Dnf);
+}
+
+#[test]
 fn who_comes_after_the_close_has_not_started() {
     // The slot is before the close, the track begins after it.
     for (closed_at, status) in [(-10.0, StageStatus::Dns), (9_000.0, StageStatus::Finished)] {
