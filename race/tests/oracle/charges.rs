@@ -51,7 +51,11 @@ impl Ride<'_> {
         verdict(&rows, bracket_by, unit).map(|v| charged(place, kind, v))
     }
 
-    pub(crate) fn wide(&self, stage: &RiddenStage<'_>, segment: Option<&Ridden<'_>>) -> Vec<(BelongsTo, Uuid)> {
+    pub(crate) fn wide(
+        &self,
+        stage: &RiddenStage<'_>,
+        segment: Option<&Ridden<'_>>,
+    ) -> Vec<(BelongsTo, Uuid)> {
         let mut scopes = Vec::new();
         scopes.extend(segment.map(|s| (BelongsTo::Segment, s.row.id)));
         scopes.push((BelongsTo::Stage, stage.row.id));
@@ -76,15 +80,23 @@ pub(crate) fn charged(place: &Place<'_>, kind: Option<String>, v: Verdict) -> Ch
     }
 }
 
-/// When a segment was decided.
+/// When what is missing at the end of a segment began to be missing.
 pub(crate) fn decided_at(stage: &RiddenStage<'_>, segment: &Ridden<'_>) -> Option<i64> {
-    segment.finished.or(stage.row.closed_at.map(ms))
+    segment.started.or(stage.row.closed_at.map(ms)).or(segment.finished).filter(|_| segment.decided)
 }
 
-pub(crate) fn missed_waypoint(ride: &Ride<'_>, stage: &RiddenStage<'_>, segment: &Ridden<'_>, out: &mut Vec<Charge>) {
+/// Scope and kind of a table.
+type TableName = (BelongsTo, Uuid, Option<String>);
+
+pub(crate) fn missed_waypoint(
+    ride: &Ride<'_>,
+    stage: &RiddenStage<'_>,
+    segment: &Ridden<'_>,
+    out: &mut Vec<Charge>,
+) {
     let Some(at) = decided_at(stage, segment) else { return };
     // By the table that prices them, those of one table counted together.
-    let mut counted: BTreeMap<(BelongsTo, Uuid, Option<String>), (i64, Vec<(BelongsTo, Uuid)>)> = BTreeMap::new();
+    let mut counted: BTreeMap<TableName, (i64, Vec<(BelongsTo, Uuid)>)> = BTreeMap::new();
     for waypoint in &segment.missed {
         let mut scopes = vec![(BelongsTo::Waypoint, waypoint.id)];
         scopes.extend(ride.wide(stage, Some(segment)));
@@ -116,7 +128,12 @@ pub(crate) fn missed_waypoint(ride: &Ride<'_>, stage: &RiddenStage<'_>, segment:
     }
 }
 
-pub(crate) fn early_neutralisation(ride: &Ride<'_>, stage: &RiddenStage<'_>, segment: &Ridden<'_>, out: &mut Vec<Charge>) {
+pub(crate) fn early_neutralisation(
+    ride: &Ride<'_>,
+    stage: &RiddenStage<'_>,
+    segment: &Ridden<'_>,
+    out: &mut Vec<Charge>,
+) {
     for pair in &segment.pairs {
         let short = pair.allowed_ms - pair.ms;
         let scopes = ride.wide(stage, Some(segment));
@@ -128,7 +145,7 @@ pub(crate) fn early_neutralisation(ride: &Ride<'_>, stage: &RiddenStage<'_>, seg
             kind: None,
             at: pair.enter,
         };
-        if short > 0 {
+        if short > 0 && segment.decided {
             out.extend(ride.charge(&place, Measure { parts: short, of: 1_000 }, short as f64 / 1_000.0));
         }
     }
@@ -142,8 +159,13 @@ pub(crate) fn missed_waypoint_ratio(ride: &Ride<'_>, stages: &[RiddenStage<'_>],
         scopes.push((BelongsTo::Stage, stage.row.id));
         scopes.extend(stage.segments.iter().map(|s| (BelongsTo::Segment, s.row.id)));
     }
-    let mut kinds: Vec<Option<String>> =
-        ride.tables.penalty_formulas.iter().filter(|f| f.evaluator == evaluator).map(|f| f.kind.clone()).collect();
+    let mut kinds: Vec<Option<String>> = ride
+        .tables
+        .penalty_formulas
+        .iter()
+        .filter(|f| f.evaluator == evaluator)
+        .map(|f| f.kind.clone())
+        .collect();
     kinds.sort();
     kinds.dedup();
     for scope in scopes {
@@ -154,7 +176,8 @@ pub(crate) fn missed_waypoint_ratio(ride: &Ride<'_>, stages: &[RiddenStage<'_>],
                     if !ride.wide(stage, Some(segment)).contains(&scope) {
                         continue;
                     }
-                    let of_kind = |w: &&&race::course::tables::Waypoint| kind.as_ref().is_none_or(|k| *k == w.kind);
+                    let of_kind =
+                        |w: &&&race::course::tables::Waypoint| kind.as_ref().is_none_or(|k| *k == w.kind);
                     missed += segment.missed.iter().filter(of_kind).count() as i64;
                     total += segment.waypoints.iter().filter(of_kind).count() as i64;
                     if segment.decided {

@@ -6,7 +6,7 @@ use race::record::Direction;
 use uuid::Uuid;
 
 use crate::doubt;
-use crate::ground::{Plane, Shape, Xy, left_of, lerp, meets, to_piece};
+use crate::ground::{Plane, Shape, Xy, between, left_of, lerp, meets, to_piece};
 use crate::line::Line;
 
 /// A crossing of a geofence; instants in epoch milliseconds.
@@ -20,6 +20,8 @@ pub(crate) struct Crossing {
     pub(crate) lat_lon: (f64, f64),
     pub(crate) ckmh: i64,
     pub(crate) fixes_us: [i64; 2],
+    /// Centimetres between them.
+    pub(crate) moved_cm: i64,
     pub(crate) review: bool,
     /// Waits for a person, or was rejected by one.
     pub(crate) withheld: bool,
@@ -43,10 +45,7 @@ pub(crate) fn area(geometry: &Geometry, radius: f64) -> (Plane, Shape) {
     let plane = Plane::at(middle.lat, middle.lon);
     let shape = match geometry {
         Geometry::Polygon(rings) => Shape::Polygon(
-            rings
-                .iter()
-                .map(|ring| ring[1..].iter().map(|p| plane.xy(p.lat, p.lon)).collect())
-                .collect(),
+            rings.iter().map(|ring| ring[1..].iter().map(|p| plane.xy(p.lat, p.lon)).collect()).collect(),
         ),
         _ => Shape::Circle(radius),
     };
@@ -89,9 +88,8 @@ pub(crate) fn leaves(points: &[Xy], shape: &Shape, (from, to): Span, metres: f64
         pieces.push((at(p), at(end)));
         p = end;
     }
-    let bound = |&(a, b): &(Xy, Xy)| {
-        shape.outside(a).max(shape.outside(b)) + (a[0] - b[0]).hypot(a[1] - b[1]) / 2.0
-    };
+    let bound =
+        |&(a, b): &(Xy, Xy)| shape.outside(a).max(shape.outside(b)) + (a[0] - b[0]).hypot(a[1] - b[1]) / 2.0;
     while let Some(piece) = pieces.pop() {
         let (a, b) = piece;
         if [a, b].iter().any(|&p| shape.outside(p) > metres + 0.02) {
@@ -135,18 +133,31 @@ pub(crate) fn stays(points: &[Xy], shape: &Shape, hysteresis: f64) -> Vec<(Span,
     stays
 }
 
-fn crossing(line: &Line, plane: &Plane, points: &[Xy], fence: &Geofence, direction: Direction, touch: Span) -> Crossing {
+fn crossing(
+    line: &Line,
+    plane: &Plane,
+    points: &[Xy],
+    fence: &Geofence,
+    direction: Direction,
+    touch: Span,
+) -> Crossing {
     let (first, last) = touch;
     let m = line.movement_at(first);
     let (before, after) = (line.fixes[m], line.fixes[m + 1]);
+    let place = lerp(points[m], points[m + 1], first - m as f64);
+    let to_fix = between(place, points[m]).min(between(place, points[m + 1]));
+    if to_fix < 0.02 {
+        doubt::always("a boundary at a fix", to_fix);
+    }
     Crossing {
         geofence: fence.id,
         direction,
         ms: line.ms(first),
         last_ms: line.ms(last),
-        lat_lon: plane.lat_lon(lerp(points[m], points[m + 1], first - m as f64)),
+        lat_lon: plane.lat_lon(place),
         ckmh: if after.ckmh > 0 { after.ckmh } else { line.movements[m].ckmh },
         fixes_us: [before.us, after.us],
+        moved_cm: line.movements[m].cm,
         review: line.weak_at(first) || line.weak_at(last),
         withheld: fence.manual_verification,
         proposed: fence.manual_verification,
@@ -210,6 +221,16 @@ fn one_way(line: &Line, fence: &Geofence, sign: f64) -> Vec<Crossing> {
             crossings.push(crossing(line, &plane, &points, fence, direction, t));
             (armed, touch, since) = (false, None, None);
         }
+        if let Some(p) = changes
+            && met.is_none()
+            && doubt::farther("round the end of a gate", to_piece(lerp(w[0], w[1], p - at), a, b), hysteresis)
+        {
+            // Far off the line piece, on the one side and then on the other.
+            if let (Some(t), Some(_)) = (touch, since) {
+                crossings.push(crossing(line, &plane, &points, fence, direction, t));
+            }
+            (armed, touch, since) = (to <= 0.0, None, None);
+        }
         if let Some(p) = changes {
             since = None;
             if to > 0.0 && met.is_some() && armed {
@@ -228,9 +249,14 @@ fn one_way(line: &Line, fence: &Geofence, sign: f64) -> Vec<Crossing> {
         }
         if doubt::farther("arming of a gate", -beyond_by(w[1]), hysteresis) {
             (armed, touch, since) = (true, None, None);
+        } else if touch.is_none()
+            && doubt::farther("beyond a gate, round its end", beyond_by(w[1]), hysteresis)
+        {
+            armed = false;
         }
     }
-    if let Some(t) = touch && since.is_some() {
+    // Neither beyond for good nor back for good.
+    if let Some(t) = touch {
         let mut provisional = crossing(line, &plane, &points, fence, direction, t);
         provisional.review = true;
         crossings.push(provisional);

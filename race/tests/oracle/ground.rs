@@ -120,7 +120,7 @@ impl Shape {
                 let (q2, q1) = (d[0] * d[0] + d[1] * d[1], a[0] * d[0] + a[1] * d[1]);
                 if q2 > 0.0 {
                     let nearest = to_piece([0.0, 0.0], a, b);
-                    if (nearest - radius).abs() < 0.02 && nearest < between(a, [0.0; 2]).min(between(b, [0.0; 2])) - 1e-6 {
+                    if (nearest - radius).abs() < 0.02 {
                         doubt::always("a line that grazes a circle", nearest);
                     }
                     let root = q1 * q1 - q2 * (a[0] * a[0] + a[1] * a[1] - radius * radius);

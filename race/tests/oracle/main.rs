@@ -1,7 +1,7 @@
 //! The engine against a second, slow implementation of the rules, over random courses and fleets.
 //!
 //! The oracle looks at a whole track at once, keeps no state and shares no code with the engine; it reads the rows of
-//! a course and nothing that the engine makes of them.
+//! a course and nothing that the engine makes of them. `PROPTEST_CASES` says how many cases are tried.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,20 +21,21 @@ mod formulas;
 mod generate;
 mod ground;
 mod line;
+mod orders;
 mod results;
 mod segments;
-#[cfg(test)]
-mod survey;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use generate::Case;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use std::cell::Cell;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
 /// How many choices a case is drawn from; more than it can read.
 const CHOICES: usize = 900;
 /// Cases when `PROPTEST_CASES` does not say.
-const CASES: u32 = 96;
+const CASES: u32 = 128;
 
 fn choices() -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), CHOICES)
@@ -42,62 +43,83 @@ fn choices() -> impl Strategy<Value = Vec<u32>> {
 
 fn config() -> Config {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(CASES);
-    Config { cases, max_shrink_iters: 3_000, failure_persistence: None, ..Config::default() }
+    Config { cases, max_shrink_iters: 1_000, failure_persistence: None, ..Config::default() }
 }
 
-/// Differences of engine and oracle, and whether the case hangs on an edge.
-fn differences(case: &Case, used: Option<&mut std::collections::BTreeMap<String, u32>>) -> (Vec<String>, Vec<String>) {
-    let course = engine::course(&case.tables);
-    let found = engine::whole(&course, &case.rows);
-    doubt::clear();
-    let event = &case.tables.events[0];
+/// What the oracle judges, in order of race number.
+fn expected(case: &Case) -> Vec<results::Outcome<'_>> {
     let mut entries: Vec<_> = case.tables.entries.iter().collect();
     entries.sort_by_key(|e| e.race_number);
-    let expected: Vec<_> =
-        entries.iter().map(|e| results::judge(&case.tables, event, e.id, &case.rows)).collect();
-    if let Some(used) = used {
-        for o in &expected {
-            for s in &o.stages {
-                *used.entry(format!("status {}", s.status.as_str())).or_default() += 1;
-                for c in &s.charges {
-                    *used.entry(format!("charge {}", c.evaluator)).or_default() += 1;
-                }
-            }
-            for c in &o.crossings {
-                *used.entry(format!("crossing {}", c.direction.as_str())).or_default() += 1;
-            }
-        }
-    }
-    (compare::event(&case.tables, &found, &expected), doubt::noted())
+    entries.iter().map(|e| results::judge(&case.tables, &case.tables.events[0], e.id, &case.rows)).collect()
+}
+
+/// What a person needs to look into a case that failed.
+fn told(choices: &[u32]) -> String {
+    let case = generate::case(choices);
+    let rows = case.rows.iter().map(|row| {
+        let p = &row.position;
+        let place = format!("{:.7} {:.7}", p.latitude, p.longitude);
+        format!("{} {} {place} {} {} {}", p.device_id, p.ts, p.speed, p.satellites, row.faulty)
+    });
+    let rows: Vec<String> = rows.collect();
+    format!("{}\n{}", serde_json::to_string(&case.tables).unwrap(), rows.join("\n"))
 }
 
 #[test]
 fn the_engine_finds_what_the_oracle_finds() {
     let (judged, skipped) = (Cell::new(0_u32), Cell::new(0_u32));
+    let seen: RefCell<BTreeMap<String, u32>> = RefCell::default();
     let result = TestRunner::new(config()).run(&choices(), |choices| {
-        let (differences, doubts) = differences(&generate::case(&choices), None);
+        let case = generate::case(&choices);
+        let course = engine::course(&case.tables);
+        let found = engine::whole(&course, &case.rows);
+        doubt::clear();
+        let expected = expected(&case);
+        let differences = compare::event(&case.tables, &found, &expected);
         judged.set(judged.get() + 1);
+        for stage in expected.iter().flat_map(|o| &o.stages) {
+            *seen.borrow_mut().entry(stage.status.as_str().to_owned()).or_default() += 1;
+            for charge in &stage.charges {
+                *seen.borrow_mut().entry(charge.evaluator.to_owned()).or_default() += 1;
+            }
+        }
         if differences.is_empty() {
             return Ok(());
         }
-        if !doubts.is_empty() {
+        if !doubt::noted().is_empty() {
             skipped.set(skipped.get() + 1);
             return Ok(());
         }
         Err(TestCaseError::fail(differences.join("\n")))
     });
-    if let Err(error) = result {
-        if let proptest::test_runner::TestError::Fail(reason, choices) = &error {
-            let case = generate::case(choices);
-            println!("{}\n{reason}", serde_json::to_string(&case.tables).unwrap());
-            for row in &case.rows {
-                let p = &row.position;
-                println!("{} {} {:.7} {:.7} {} {}", p.device_id, p.ts, p.latitude, p.longitude, p.speed, row.faulty);
-            }
-            panic!("{reason}");
-        }
-        panic!("{error}");
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, choices)) => panic!("{}\n{reason}", told(&choices)),
+        Err(error) => panic!("{error}"),
     }
-    println!("{} cases judged, {} hang on an edge and differ", judged.get(), skipped.get());
-    assert!(skipped.get() * 20 <= judged.get(), "{} of {} cases hang on an edge", skipped.get(), judged.get());
+    let (judged, skipped) = (judged.get(), skipped.get());
+    println!("{judged} cases, {skipped} of them differ and hang on an edge: {:#?}", seen.borrow());
+    assert!(skipped * 25 <= judged, "{skipped} of {judged} cases hang on an edge");
+    // Few cases need not show everything.
+    if judged >= CASES {
+        for what in ["finished", "running", "dnf", "dns", "missed_waypoint", "early_neutralisation"] {
+            assert!(seen.borrow().contains_key(what), "no case has {what}");
+        }
+    }
+}
+
+#[test]
+fn no_order_of_arrival_changes_a_byte() {
+    let config = Config { cases: (config().cases / 4).max(1), ..config() };
+    let result = TestRunner::new(config).run(&(choices(), any::<u64>()), |(choices, seed)| {
+        match orders::differs(&generate::case(&choices), seed) {
+            None => Ok(()),
+            Some(difference) => Err(TestCaseError::fail(difference)),
+        }
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, (choices, seed))) => panic!("seed {seed}\n{}\n{reason}", told(&choices)),
+        Err(error) => panic!("{error}"),
+    }
 }

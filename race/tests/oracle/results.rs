@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::charges::{self, Charge};
 use crate::fences::{Crossing, crossings};
 use crate::line::{Counts, Line, Row};
-use crate::segments::{Ridden, RiddenStage, Ride, ride_stages, official, seconds_ms};
+use crate::segments::{Ridden, RiddenStage, Ride, official, ride_stages, seconds_ms};
 
 #[derive(Debug, Clone)]
 pub(crate) struct StageOutcome<'a> {
@@ -57,17 +57,19 @@ pub(crate) fn judge<'a>(tables: &'a Tables, event: &'a Event, entry: Uuid, rows:
     Outcome { counts: ride.line.counts, crossings: ride.crossings, stages }
 }
 
-fn stage_outcome<'a>(event: &Event, ridden: RiddenStage<'a>, charges: Vec<Charge>, excluded: bool) -> StageOutcome<'a> {
+fn stage_outcome<'a>(
+    event: &Event,
+    ridden: RiddenStage<'a>,
+    charges: Vec<Charge>,
+    excluded: bool,
+) -> StageOutcome<'a> {
     let special: Vec<&Ridden<'_>> =
         ridden.segments.iter().filter(|s| s.row.kind == SegmentType::SpecialStage).collect();
     let timed = if special.is_empty() { ridden.segments.iter().collect() } else { special };
     let closed = ridden.row.closed_at.is_some();
     // A liaison has its control at the end; who does not come there has not finished.
-    let all_finished = ridden
-        .segments
-        .iter()
-        .filter(|s| s.row.kind != SegmentType::ParcFerme)
-        .all(|s| s.finished.is_some());
+    let all_finished =
+        ridden.segments.iter().filter(|s| s.row.kind != SegmentType::ParcFerme).all(|s| s.finished.is_some());
     let any_started = ridden.segments.iter().any(|s| s.started.is_some() || s.finished.is_some());
     let has = |operator: Operator| charges.iter().any(|c| !c.cancelled && c.operator == operator);
     let by_track = match (all_finished, any_started, closed) {

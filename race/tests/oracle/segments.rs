@@ -1,8 +1,8 @@
 //! Segments of all stages in order: starts, finishes, laps, neutralisations and waypoints.
 
 use race::course::tables::{
-    Event, GeofenceKind, Segment, SegmentType, Stage, StartEdge, StartMode, StartPick, Tables, Truncation, Waypoint,
-    WaypointOrder,
+    Event, GeofenceKind, Segment, SegmentType, Stage, StartEdge, StartMode, StartPick, Tables, Truncation,
+    Waypoint, WaypointOrder,
 };
 use race::record::Direction;
 use uuid::Uuid;
@@ -30,6 +30,8 @@ pub(crate) struct Validated {
     pub(crate) number: i64,
     pub(crate) at: i64,
     pub(crate) review: bool,
+    /// By a crossing of the entry of a start by the clock: when, is left open.
+    pub(crate) whenever: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,9 @@ pub(crate) struct Ridden<'a> {
     pub(crate) outstanding: Vec<&'a Waypoint>,
     pub(crate) decided: bool,
     pub(crate) review: bool,
+    /// So are the crossings it began and ended with.
+    pub(crate) start_review: bool,
+    pub(crate) finish_review: bool,
     /// A weak movement between start and end: whether a miss is doubtful is not asked of this oracle.
     pub(crate) weak_inside: bool,
 }
@@ -121,7 +126,8 @@ pub(crate) fn in_order<'a>(tables: &'a Tables, event: &Event) -> Vec<(&'a Stage,
     stages
         .into_iter()
         .map(|stage| {
-            let mut segments: Vec<&Segment> = tables.segments.iter().filter(|s| s.stage_id == stage.id).collect();
+            let mut segments: Vec<&Segment> =
+                tables.segments.iter().filter(|s| s.stage_id == stage.id).collect();
             segments.sort_by_key(|s| s.sort_order);
             (stage, segments)
         })
@@ -138,7 +144,8 @@ pub(crate) fn ride_stages<'a>(ride: &Ride<'a>) -> Vec<RiddenStage<'a>> {
                 .into_iter()
                 .map(|segment| {
                     let ridden = ride_segment(ride, stage, segment, cursor);
-                    cursor = ridden.finished.or(cursor);
+                    // Who gave one up goes on from where it began.
+                    cursor = cursor.max(ridden.finished.or(ridden.started));
                     ridden
                 })
                 .collect(),
@@ -161,38 +168,47 @@ fn rolling(
     let candidates: Vec<(i64, bool)> = ride
         .edges(segment.entry_geofence_id, edge, true)
         .into_iter()
-        .filter(|(at, _)| cursor.is_none_or(|c| doubt::later("start after the previous finish", *at, c) || *at == c))
+        .filter(|(at, _)| {
+            cursor.is_none_or(|c| doubt::later("start after the previous finish", *at, c) || *at == c)
+        })
         .filter(|(at, _)| closed.is_none_or(|c| !doubt::later("start before the close", *at, c)))
         .collect();
     let first = *candidates.first()?;
     if segment.start_pick == StartPick::First {
         return Some(first);
     }
-    // The last one before the segment's first waypoint was visited, or else before it was finished.
+    // The last one before the segment's first waypoint (of those visited) was visited, and before it was finished.
     let until = waypoints
         .iter()
-        .find(|w| !lies_in(ride.tables, w, segment.entry_geofence_id))
-        .and_then(|w| visits(&ride.line, w).iter().map(|v| v.from).find(|at| *at > first.0))
-        .or_else(|| passages(ride, segment, first.0).first().map(|f| f.0));
+        .filter(|w| !lies_in(ride.tables, w, segment.entry_geofence_id))
+        .find_map(|w| visits(&ride.line, w).iter().map(|v| v.from).find(|at| *at > first.0))
+        .into_iter()
+        .chain(passages(ride, segment, first.0).first().map(|f| f.0))
+        .min();
     candidates
         .into_iter()
         .rfind(|(at, _)| until.is_none_or(|u| !doubt::later("start before the first waypoint", *at, u)))
         .or(Some(first))
 }
 
-/// Whether anything of a segment was met between the previous finish and the close: a start list alone makes nobody a
-/// starter.
+/// Whether the entry of a segment was left after the previous finish, or a waypoint or the finish met after the slot,
+/// before the close: a start list alone makes nobody a starter.
 fn appeared(
     ride: &Ride<'_>,
     segment: &Segment,
     waypoints: &[&Waypoint],
-    cursor: Option<i64>,
+    (cursor, slot): (Option<i64>, i64),
     closed: Option<i64>,
 ) -> bool {
-    let in_time = |at: i64| cursor.is_none_or(|c| at >= c) && closed.is_none_or(|c| at <= c);
-    let fences = [segment.entry_geofence_id, segment.exit_geofence_id];
-    ride.crossings.iter().any(|c| fences.contains(&Some(c.geofence)) && in_time(c.ms))
-        || waypoints.iter().any(|w| visits(&ride.line, w).iter().any(|v| in_time(v.from) || in_time(v.to)))
+    let open = |at: i64| closed.is_none_or(|c| at <= c);
+    let left = ride.edges(segment.entry_geofence_id, Direction::Exit, true);
+    segment.entry_geofence_id.is_none()
+        || left.iter().any(|(at, _)| cursor.is_none_or(|c| *at >= c) && open(*at))
+        || passages(ride, segment, slot).iter().any(|(at, _)| open(*at))
+        || waypoints
+            .iter()
+            .filter(|w| !lies_in(ride.tables, w, segment.entry_geofence_id))
+            .any(|w| visits(&ride.line, w).iter().any(|v| v.from >= slot && open(v.from)))
 }
 
 /// When a segment that began at `start` was finished, to be reviewed, after how many passages.
@@ -201,15 +217,19 @@ fn finish(ride: &Ride<'_>, segment: &Segment, start: i64) -> Option<(i64, bool)>
     passages(ride, segment, start).get(needed - 1).copied()
 }
 
+/// The passages of the finish that count, each at least the least time after the start or the passage before.
 fn passages(ride: &Ride<'_>, segment: &Segment, start: i64) -> Vec<(i64, bool)> {
-    let least = start + seconds_ms(segment.min_seconds);
-    ride.edges(segment.exit_geofence_id, Direction::Enter, false)
-        .into_iter()
-        .filter(|(at, _)| {
-            doubt::later("finish after the start", *at, start)
-                && (*at == least || doubt::later("finish after the least time", *at, least))
-        })
-        .collect()
+    let least = seconds_ms(segment.min_seconds);
+    let mut counted: Vec<(i64, bool)> = Vec::new();
+    for (at, review) in ride.edges(segment.exit_geofence_id, Direction::Enter, false) {
+        let since = counted.last().map_or(start, |c| c.0);
+        if doubt::later("finish after the start", at, since)
+            && (at == since + least || doubt::later("finish after the least time", at, since + least))
+        {
+            counted.push((at, review));
+        }
+    }
+    counted
 }
 
 fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor: Option<i64>) -> Ridden<'a> {
@@ -224,8 +244,8 @@ fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor
             rolling(ride, segment, &waypoints, cursor, closed)
         }
         SegmentType::SpecialStage => {
-            let came = || appeared(ride, segment, &waypoints, cursor, closed);
-            target.filter(|t| reached(*t) && closed.is_none_or(|c| *t <= c) && came()).map(|t| (t, false))
+            let came = |slot| appeared(ride, segment, &waypoints, (cursor, slot), closed);
+            target.filter(|t| reached(*t) && closed.is_none_or(|c| *t <= c) && came(*t)).map(|t| (t, false))
         }
         SegmentType::Liaison => rolling(ride, segment, &waypoints, cursor, closed),
         SegmentType::ParcFerme => ride
@@ -261,6 +281,8 @@ fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor
         outstanding: Vec::new(),
         decided: finish.is_some() || closed.is_some(),
         review: start.is_some_and(|s| s.1) || finish.is_some_and(|f| f.1),
+        start_review: start.is_some_and(|s| s.1),
+        finish_review: finish.is_some_and(|f| f.1),
         weak_inside: false,
     };
     let begin = match segment.kind {
@@ -272,7 +294,9 @@ fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor
         ridden.weak_inside = ride.line.movements.iter().enumerate().any(|(m, w)| {
             w.weak && ride.line.ms(m as f64 + 1.0) >= begin && ride.line.ms((m as f64).max(1e-9)) <= until
         });
-        neutralise(ride, &mut ridden, begin);
+        if start.is_some() {
+            neutralise(ride, &mut ridden, begin);
+        }
         validate(ride, &mut ridden, begin, closed);
     }
     if segment.kind == SegmentType::SpecialStage
@@ -298,7 +322,8 @@ fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor
 }
 
 fn neutralise(ride: &Ride<'_>, ridden: &mut Ridden<'_>, start: i64) {
-    let mut rows: Vec<_> = ride.tables.neutralisations.iter().filter(|n| n.segment_id == ridden.row.id).collect();
+    let mut rows: Vec<_> =
+        ride.tables.neutralisations.iter().filter(|n| n.segment_id == ridden.row.id).collect();
     rows.sort_by_key(|n| n.id);
     let until = ridden.finished.unwrap_or(i64::MAX);
     for row in rows {
@@ -309,7 +334,9 @@ fn neutralise(ride: &Ride<'_>, ridden: &mut Ridden<'_>, start: i64) {
             .into_iter()
             .map(|enter| (enter, exits.iter().find(|(at, _)| *at > enter.0).copied()))
             .find(|(enter, exit)| {
-                enter.0 >= ridden.cursor.unwrap_or(i64::MIN) && enter.0 < until && exit.is_none_or(|e| e.0 > start)
+                enter.0 >= ridden.cursor.unwrap_or(i64::MIN)
+                    && enter.0 < until
+                    && exit.is_none_or(|e| e.0 > start)
             });
         let Some(((enter, weak), exit)) = pair else { continue };
         ridden.review |= weak;
@@ -329,14 +356,17 @@ fn neutralise(ride: &Ride<'_>, ridden: &mut Ridden<'_>, start: i64) {
 fn validate(ride: &Ride<'_>, ridden: &mut Ridden<'_>, start: i64, closed: Option<i64>) {
     let until = ridden.finished.or(closed).unwrap_or(i64::MAX);
     let mut seen: Vec<(&Waypoint, Vec<Visit>)> = Vec::new();
-    let mut by_crossing = Vec::new();
+    let mut whenever = Vec::new();
     for waypoint in ridden.waypoints.clone() {
         let mut list: Vec<Visit> = visits(&ride.line, waypoint)
             .into_iter()
-            .filter(|v| !doubt::later("visit before the finish", v.from, until) && !doubt::later("visit after the start", start, v.to))
+            .filter(|v| {
+                !doubt::later("visit before the finish", v.from, until)
+                    && !doubt::later("visit after the start", start, v.to)
+            })
             .map(|v| Visit { from: v.from.max(start), to: v.to.min(until), ..v })
             .collect();
-        let point = |at: i64| Visit { from: at, to: at, review: false };
+        let point = |at: i64, review: bool| Visit { from: at, to: at, review };
         let (entry, exit) = (ridden.row.entry_geofence_id, ridden.row.exit_geofence_id);
         if lies_in(ride.tables, waypoint, entry) {
             let by_clock =
@@ -348,37 +378,47 @@ fn validate(ride: &Ride<'_>, ridden: &mut Ridden<'_>, start: i64, closed: Option
                 .filter(|c| Some(c.geofence) == entry && !c.withheld)
                 .map(|c| c.ms)
                 .find(|at| *at >= ridden.cursor.unwrap_or(i64::MIN) && *at <= until);
-            let at = if by_clock { crossed.map(|at| at.max(start)) } else { Some(start) };
+            let at = if by_clock { crossed.map(|at| at.max(start)) } else { ridden.started };
             if let Some(at) = at {
-                list.insert(0, point(at));
-                by_crossing.push(waypoint.id);
+                list.insert(0, point(at, !by_clock && ridden.start_review));
+                if by_clock {
+                    whenever.push(waypoint.id);
+                }
             }
         }
         if lies_in(ride.tables, waypoint, exit)
             && let Some(finished) = ridden.finished
         {
-            list.push(point(finished));
-            by_crossing.push(waypoint.id);
+            list.push(point(finished, ridden.finish_review));
         }
         seen.push((waypoint, list));
     }
     let chosen = match ridden.row.waypoint_order {
-        WaypointOrder::Free => {
-            seen.iter().filter_map(|(w, list)| list.iter().min_by_key(|v| v.from).map(|v| (*w, v.from, v.review))).collect()
-        }
+        WaypointOrder::Free => seen
+            .iter()
+            .filter_map(|(w, list)| list.iter().min_by_key(|v| v.from).map(|v| (*w, v.from, v.review)))
+            .collect(),
         WaypointOrder::Sequence => longest(&seen),
     };
-    for (waypoint, at, weak) in chosen {
-        let review = weak && !by_crossing.contains(&waypoint.id);
+    for (waypoint, at, review) in chosen {
         ridden.review |= review;
-        ridden.validated.push(Validated { id: waypoint.id, number: waypoint.number, at, review });
+        ridden.validated.push(Validated {
+            id: waypoint.id,
+            number: waypoint.number,
+            at,
+            review,
+            whenever: whenever.contains(&waypoint.id),
+        });
     }
 }
 
+/// Waypoints with when they were visited and whether a person should look.
+type Series<'a> = Vec<(&'a Waypoint, i64, bool)>;
+
 /// The longest series in roadbook order, by trying every subset; among equals the one that misses the lowest.
-fn longest<'a>(seen: &[(&'a Waypoint, Vec<Visit>)]) -> Vec<(&'a Waypoint, i64, bool)> {
+fn longest<'a>(seen: &[(&'a Waypoint, Vec<Visit>)]) -> Series<'a> {
     assert!(seen.len() <= 12, "every subset is tried");
-    let mut best: Option<(usize, Vec<i64>, Vec<(&Waypoint, i64, bool)>)> = None;
+    let mut best: Option<(usize, Vec<i64>, Series<'a>)> = None;
     for subset in 0..1_u32 << seen.len() {
         let (mut now, mut series, mut missed, mut possible) = (i64::MIN, Vec::new(), Vec::new(), true);
         for (n, (waypoint, list)) in seen.iter().enumerate() {

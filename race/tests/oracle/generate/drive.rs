@@ -197,7 +197,8 @@ pub(crate) fn recorded(
             (latitude, longitude) = (0.0, 0.0);
         }
         if !matches!(trouble, Some(0 | 1)) {
-            let kmh = if speaks { (speed * 3.6 * (1.0 + 0.03 * noise.next()) * 10.0).round() / 10.0 } else { 0.0 };
+            let kmh =
+                if speaks { (speed * 3.6 * (1.0 + 0.03 * noise.next()) * 10.0).round() / 10.0 } else { 0.0 };
             rows.push(Row {
                 position: Position {
                     device_id: imei.into(),
@@ -215,7 +216,11 @@ pub(crate) fn recorded(
                 faulty: trouble == Some(7),
             });
         }
-        t += if uneven { (interval * (1.0 + 0.6 * noise.next()) * 1_000.0).round() / 1_000.0 } else { interval };
+        t += if uneven {
+            (interval * (1.0 + 0.6 * noise.next()) * 1_000.0).round() / 1_000.0
+        } else {
+            interval
+        };
     }
     rows
 }

@@ -66,11 +66,20 @@ struct Numbers {
     formula: u128,
 }
 
-fn entries(document: &mut Value, ground: &Ground, sketch: &Sketch, tape: &mut Tape<'_>) -> (Vec<Started>, Vec<Row>) {
+fn entries(
+    document: &mut Value,
+    ground: &Ground,
+    sketch: &Sketch,
+    tape: &mut Tape<'_>,
+) -> (Vec<Started>, Vec<Row>) {
     let (mut fleet, mut rows) = (Vec::new(), Vec::new());
     for n in 0..=u128::from(tape.below(3)) {
         let class = tape.percent(50).then(|| id(50));
-        add(document, "entries", json!({"id": id(100 + n), "event_id": id(1), "race_number": 30 - 9 * n as i64, "class_id": class}));
+        add(
+            document,
+            "entries",
+            json!({"id": id(100 + n), "event_id": id(1), "race_number": 30 - 9 * n as i64, "class_id": class}),
+        );
         let drive = drive(sketch, tape);
         let begins_ms = ZERO_MS + n as i64 * 60_000 + i64::from(tape.below(1_000));
         let whole = drive.seconds();
@@ -136,7 +145,8 @@ fn stage(
     next: &mut Numbers,
     tape: &mut Tape<'_>,
 ) {
-    let mut row = json!({"id": id(400 + n as u128), "event_id": id(1), "name": format!("s{n}"), "sort_order": n});
+    let mut row =
+        json!({"id": id(400 + n as u128), "event_id": id(1), "name": format!("s{n}"), "sort_order": n});
     let last = fleet.iter().map(|f| passed(f, n, parts.len() - 1).1).max().unwrap_or(0);
     match tape.below(10) {
         0..=5 => row["closed_at"] = json!(at(ZERO_MS + 7_200_000)),
@@ -217,27 +227,44 @@ fn segment(
         if standing && !tape.percent(5) || !special && tape.percent(50) {
             let true_ms = passed(started, stage, k).0;
             let target = (true_ms + (tape.range(-40.0, 20.0) * 1_000.0) as i64).div_euclid(1_000) * 1_000;
-            add(document, "entry_segment_starts",
-                json!({"entry_id": id(100 + started.n), "segment_id": id(segment), "target_at": at(target)}));
+            add(
+                document,
+                "entry_segment_starts",
+                json!({"entry_id": id(100 + started.n), "segment_id": id(segment), "target_at": at(target)}),
+            );
         }
     }
     for (n, stop) in part.stops.iter().enumerate() {
-        add(document, "waypoints", json!({"id": id(next.waypoint), "segment_id": id(segment), "number": n + 1,
+        add(
+            document,
+            "waypoints",
+            json!({"id": id(next.waypoint), "segment_id": id(segment), "number": n + 1,
             "sort_order": n, "kind": stop.kind, "location": ground.point(road.beside(stop.s, stop.left)),
-            "tolerance_meters": stop.tolerance, "cancelled": stop.cancelled}));
+            "tolerance_meters": stop.tolerance, "cancelled": stop.cancelled}),
+        );
         next.waypoint += 1;
     }
     if let Some((from, to)) = part.neutral {
         let one = fence(document, next, geofence(ground, road, from, true, tape));
-        let other = if tape.percent(30) { one.clone() } else { fence(document, next, geofence(ground, road, to, true, tape)) };
-        add(document, "neutralisations", json!({"id": id(800 + segment), "segment_id": id(segment),
-            "entry_geofence_id": one, "exit_geofence_id": other, "allowed_seconds": tape.pick(&[20.0, 60.0, 300.0, 0.5])}));
+        let other = if tape.percent(30) {
+            one.clone()
+        } else {
+            fence(document, next, geofence(ground, road, to, true, tape))
+        };
+        add(
+            document,
+            "neutralisations",
+            json!({"id": id(800 + segment), "segment_id": id(segment),
+            "entry_geofence_id": one, "exit_geofence_id": other, "allowed_seconds": tape.pick(&[20.0, 60.0, 300.0, 0.5])}),
+        );
     }
 }
 
 fn rows_of(document: &Value, table: &str, scope: &'static str) -> Vec<Scope> {
     let rows = document[table].as_array().unwrap();
-    rows.iter().map(|row| (scope, row["id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap().as_u128())).collect()
+    rows.iter()
+        .map(|row| (scope, row["id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap().as_u128()))
+        .collect()
 }
 
 fn prices(document: &mut Value, next: &mut Numbers, tape: &mut Tape<'_>) {
@@ -247,7 +274,7 @@ fn prices(document: &mut Value, next: &mut Numbers, tape: &mut Tape<'_>) {
     wide.extend(rows_of(document, "stages", "stage"));
     wide.extend(rows_of(document, "segments", "segment"));
     let kinds = ["WPM", "WPS", "WPE"];
-    let mut drawn: Vec<Value> = Vec::new();
+    let mut drawn: Vec<Vec<Value>> = Vec::new();
     for (evaluator, step, kinds, scopes) in [
         ("missed_waypoint", 1.0, &kinds[..], [wide.clone(), waypoints].concat()),
         ("missed_waypoint", 1.0, &kinds[..], wide.clone()),
@@ -256,21 +283,16 @@ fn prices(document: &mut Value, next: &mut Numbers, tape: &mut Tape<'_>) {
     ] {
         if tape.percent(60) {
             let menu = Menu { evaluator, step, kinds, scopes: &scopes, class };
-            drawn.extend(table(&menu, &mut next.formula, tape));
+            drawn.push(table(&menu, &mut next.formula, tape));
         }
     }
     // One table of each name: a second one would overlap the first.
-    let name = |row: &Value| {
-        ["type", "belongs_to_id", "class_id", "kind"].map(|column| row[column].to_string())
-    };
+    let name =
+        |row: &Value| ["type", "belongs_to_id", "class_id", "kind"].map(|column| row[column].to_string());
     let mut kept: Vec<Value> = Vec::new();
-    let mut last: Option<([String; 4], bool)> = None;
-    for row in drawn {
-        let begins = row["offence_min"] == 0.0 || last.as_ref().is_none_or(|(n, _)| *n != name(&row));
-        let takes = if begins { !kept.iter().any(|k| name(k) == name(&row)) } else { last.as_ref().is_some_and(|l| l.1) };
-        last = Some((name(&row), takes));
-        if takes {
-            kept.push(row);
+    for table in drawn {
+        if !kept.iter().any(|row| name(row) == name(&table[0])) {
+            kept.extend(table);
         }
     }
     document["penalty_formulas"] = Value::Array(kept);

@@ -11,8 +11,14 @@ pub(crate) struct Ground(Plane);
 
 impl Ground {
     pub(crate) fn new(tape: &mut Tape<'_>) -> Self {
-        let (lat, lon) =
-            tape.pick(&[(45.27, 13.71), (0.003, 30.0), (-33.5, -70.6), (68.4, 179.999), (-0.001, -0.001), (24.1, 55.2)]);
+        let (lat, lon) = tape.pick(&[
+            (45.27, 13.71),
+            (0.003, 30.0),
+            (-33.5, -70.6),
+            (68.4, 179.999),
+            (-0.001, -0.001),
+            (24.1, 55.2),
+        ]);
         Self(Plane::at(lat, lon))
     }
 
@@ -101,7 +107,9 @@ pub(crate) fn polygon(ground: &Ground, middle: Xy, radius: f64, tape: &mut Tape<
 pub(crate) fn geofence(ground: &Ground, road: &Road, s: f64, gates: bool, tape: &mut Tape<'_>) -> Value {
     let (middle, _) = road.at(s);
     let mut row = match tape.below(if gates { 4 } else { 3 }) {
-        0 | 1 => json!({"kind": "area", "geometry": ground.point(middle), "radius_meters": tape.range(20.0, 60.0)}),
+        0 | 1 => {
+            json!({"kind": "area", "geometry": ground.point(middle), "radius_meters": tape.range(20.0, 60.0)})
+        }
         2 => json!({"kind": "area", "geometry": polygon(ground, middle, tape.range(30.0, 60.0), tape)}),
         _ => {
             let half = tape.range(40.0, 90.0);
@@ -154,7 +162,11 @@ pub(crate) struct Sketch {
 pub(crate) fn sketch(tape: &mut Tape<'_>) -> Sketch {
     let stages = 1 + tape.below(3) as usize;
     let shapes: Vec<Vec<(usize, bool)>> = (0..stages)
-        .map(|_| (0..=tape.below(if stages == 1 { 4 } else { 2 })).map(|_| (1 + tape.below(3) as usize, tape.percent(40))).collect())
+        .map(|_| {
+            (0..=tape.below(if stages == 1 { 4 } else { 2 }))
+                .map(|_| (1 + tape.below(3) as usize, tape.percent(40)))
+                .collect()
+        })
         .collect();
     let mut road = Road(vec![[-400.0, 0.0], [0.0, 0.0]]);
     let mut heading = tape.range(0.0, 1.0);
@@ -190,7 +202,8 @@ fn lengthen(road: &mut Road, heading: f64, metres: f64) {
 }
 
 fn part(n: usize, from: f64, to: f64, shares_entry: bool, tape: &mut Tape<'_>) -> Part {
-    let kind = if n > 0 { tape.pick(&["special-stage", "special-stage", "liaison"]) } else { "special-stage" };
+    let kind =
+        if n > 0 { tape.pick(&["special-stage", "special-stage", "liaison"]) } else { "special-stage" };
     let room = to - from;
     let mut stops: Vec<Stop> = (0..tape.below(6))
         .map(|_| Stop {
