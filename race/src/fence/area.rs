@@ -110,8 +110,10 @@ impl Area {
         };
         let is_slide = |span: Span| (span.end - span.start) * line.length_m() > slide_m;
         let refined = rounded.into_iter().map(|span| refine(span, &exact, is_slide(span)));
-        // A boundary within rounding of a fix is touched at the fix.
-        let at_fix = |span: Span| span.start <= 0.0 && span.end * line.length_m() <= 2.0 * HALF_CM_M;
+        // A boundary within rounding of a fix is touched at the fix; a line that stays inside touches nothing, however
+        // short it is.
+        let at_fix =
+            |span: Span| span.start <= 0.0 && span.end < 1.0 && span.end * line.length_m() <= 2.0 * HALF_CM_M;
         refined.map(|span| if at_fix(span) { Span { end: 0.0, ..span } } else { span }).collect()
     }
 }

@@ -106,8 +106,10 @@ pub struct Offence<'a> {
 /// What a table is asked about.
 #[derive(Debug)]
 pub enum Measures {
-    /// Each is priced by itself; what they cost adds up.
+    /// Each is priced by itself, by unit of what it measures; what they cost adds up.
     Each(Vec<Measure>),
+    /// Each is priced by itself and is one unit, however much it measures; what they cost adds up.
+    One(Vec<Measure>),
     /// The how-manieth offence of its evaluator in the event; what is paid by unit.
     Ordinal(Measure),
     /// Milliseconds that an override gives, which counts as they are where no table is for them.

@@ -143,6 +143,7 @@ impl Found<'_> {
         let Offence { table, measures, mut inputs, window, .. } = self.offence;
         let asked: Vec<(Measure, Measure)> = match &measures {
             Measures::Each(measures) => measures.iter().map(|&measure| (measure, measure)).collect(),
+            Measures::One(measures) => measures.iter().map(|&measure| (measure, Measure::whole(1))).collect(),
             Measures::Ordinal(unit) => vec![(Measure::whole(ordinal), *unit)],
             Measures::Given { ms, .. } => vec![(seconds(ms.abs()), seconds(ms.abs()))],
         };
@@ -166,10 +167,10 @@ impl Found<'_> {
                 inputs.insert("measure".to_owned(), ordinal.into());
                 inputs.insert("by_unit".to_owned(), unit.rounded().into());
             }
-            (Measures::Each(_), [(measure, _)]) => {
+            (Measures::Each(_) | Measures::One(_), [(measure, _)]) => {
                 inputs.insert("measure".to_owned(), measure.rounded().into());
             }
-            (Measures::Each(_), _) => {
+            (Measures::Each(_) | Measures::One(_), _) => {
                 inputs.insert("parts".to_owned(), parts(&priced));
             }
         }

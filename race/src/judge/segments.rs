@@ -296,7 +296,7 @@ impl<'a> Matching<'a, '_> {
         row.entry_geofence_id.is_none()
             || self.first(self.book.lasts(row.entry_geofence_id, EXIT)).is_some()
             || !self.passages(target, 1).is_empty()
-            || waypoints::first_visit(self.segment, target, self.evidence).is_some()
+            || waypoints::any_visit(self.segment, target, self.closed_at, self.evidence)
     }
 
     /// The passages of the finish that count, up to `wanted`: each strictly after the one before and at least

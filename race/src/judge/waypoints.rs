@@ -107,6 +107,22 @@ pub fn first_visit(segment: &SegmentPlan, from: Timestamp, evidence: &Evidence) 
         .find_map(|waypoint| visits(waypoint, evidence).iter().map(|visit| visit.from).find(|&at| at >= from))
 }
 
+/// Whether any waypoint was visited from `from` on and, where there is an end, no later than `until`. Waypoints inside
+/// the entry geofence say nothing.
+pub fn any_visit(
+    segment: &SegmentPlan,
+    from: Timestamp,
+    until: Option<Timestamp>,
+    evidence: &Evidence,
+) -> bool {
+    let in_time = |at: Timestamp| at >= from && until.is_none_or(|until| at <= until);
+    segment
+        .waypoints
+        .iter()
+        .filter(|w| !w.in_entry)
+        .any(|waypoint| visits(waypoint, evidence).iter().any(|visit| in_time(visit.from)))
+}
+
 fn visits<'e>(waypoint: &WaypointPlan, evidence: &'e Evidence) -> &'e [Visit] {
     evidence.visits.get(&waypoint.row.id).map_or(&[], Vec::as_slice)
 }

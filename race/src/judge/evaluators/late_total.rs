@@ -6,13 +6,12 @@ use super::late_check_in::CheckIn;
 use super::{Case, Evaluator, Offence, inputs, scoped};
 use crate::course::formulas::Measure;
 use crate::course::tables::SegmentType;
+use crate::judge::segments::SegmentView;
 
 pub(super) const EVALUATOR: Evaluator = Evaluator { name: "late_total", find };
 
 fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
-    let is_liaison =
-        |segment: &crate::judge::segments::SegmentView<'_>| segment.plan.row.kind == SegmentType::Liaison;
-    for scoped in scoped::tables(case, EVALUATOR.name, is_liaison) {
+    for scoped in scoped::tables(case, EVALUATOR.name, kinds) {
         let (mut total_ms, mut parts): (i64, Vec<Value>) = (0, Vec::new());
         for segment in scoped.segments.iter().filter(|s| s.decided) {
             let Some(late_ms) = CheckIn::of(case, segment).map(|c| c.late_ms).filter(|ms| *ms > 0) else {
@@ -37,4 +36,13 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
             table: Some(scoped.table),
         });
     }
+}
+
+fn is_liaison(segment: &SegmentView<'_>) -> bool {
+    segment.plan.row.kind == SegmentType::Liaison
+}
+
+/// A liaison is late, whatever its waypoints are.
+fn kinds<'s>(segment: &'s SegmentView<'_>) -> Vec<Option<&'s str>> {
+    is_liaison(segment).then_some(None).into_iter().collect()
 }

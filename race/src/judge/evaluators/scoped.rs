@@ -17,19 +17,19 @@ pub(super) struct Scoped<'a> {
     pub(super) segment_id: Option<Uuid>,
 }
 
-/// The tables of an evaluator that are to be judged with this stage: those closest to one of its decided segments for
-/// which `concerns` holds. A table of the event is judged once: in the last stage that has something to judge.
-pub(super) fn tables<'a>(
-    case: &Case<'a>,
-    evaluator: &str,
-    concerns: fn(&SegmentView<'_>) -> bool,
-) -> Vec<Scoped<'a>> {
+/// Every kind that a table could be for, in one segment; none for no kind.
+pub(super) type Kinds = for<'s> fn(&'s SegmentView<'_>) -> Vec<Option<&'s str>>;
+
+/// The tables of an evaluator that are to be judged with this stage: those closest to one of its decided segments and
+/// one of the `kinds` of it; a segment without any is of no concern. A table of the event is judged once: in the last stage that has something to judge.
+pub(super) fn tables<'a>(case: &Case<'a>, evaluator: &str, kinds: Kinds) -> Vec<Scoped<'a>> {
     let has_decided = |stage: &StageView<'_>| stage.segments.iter().any(|s| s.decided);
     let is_last = has_decided(case.view()) && !case.stages[case.stage + 1..].iter().any(has_decided);
     let in_reach = if is_last { &case.stages[..=case.stage] } else { std::slice::from_ref(case.view()) };
     let mut found: Vec<Scoped<'a>> = Vec::new();
-    for segment in in_reach.iter().flat_map(|stage| &stage.segments).filter(|s| concerns(s)) {
-        let Some(table) = case.table(evaluator, None, None, segment) else { continue };
+    let segments = in_reach.iter().flat_map(|stage| &stage.segments);
+    for (segment, kind) in segments.flat_map(|s| kinds(s).into_iter().map(move |kind| (s, kind))) {
+        let Some(table) = case.table(evaluator, kind, None, segment) else { continue };
         let is_here = segment.plan.row.stage_id == case.view().plan.row.id;
         let belongs = if table.key.scope == BelongsTo::Event { is_last } else { is_here };
         if belongs && !found.iter().any(|other| other.table.key == table.key) {

@@ -11,7 +11,7 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
         EVALUATOR.name,
         "km/h",
         |speeding| {
-            Measures::Each(speeding.impulses_over_ckmh.iter().map(|&over| speeding::speed(over)).collect())
+            Measures::One(speeding.impulses_over_ckmh.iter().map(|&over| speeding::speed(over)).collect())
         },
         offences,
     );

@@ -1,0 +1,253 @@
+//! Where engine and oracle differ, in words.
+
+use race::course::tables::{Event, Tables, WaypointOrder};
+use race::judge::EventOutcome;
+use race::judge::stage::{SegmentEvaluation, StageEvaluation};
+use race::record::{CrossingStatus, Penalty, PenaltyStatus};
+use race::time::Timestamp;
+
+use crate::charges::Charge;
+use crate::results::{Outcome, StageOutcome, Standing, rank};
+use crate::segments::{Ridden, official};
+
+/// Milliseconds by which instants may differ; durations are two of them apart.
+const INSTANT_MS: i64 = 2;
+const DURATION_MS: i64 = 2 * INSTANT_MS;
+/// 0.02 km/h.
+const SPEED_CKMH: i64 = 2;
+/// Degrees; about 2 cm.
+const DEGREES: f64 = 2e-7;
+
+/// Collects differences, each with where it is.
+#[derive(Debug, Default)]
+pub(crate) struct Differences(pub(crate) Vec<String>);
+
+impl Differences {
+    fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, engine: &T, oracle: &T) {
+        if engine != oracle {
+            self.0.push(format!("{what}: engine {engine:?}, oracle {oracle:?}"));
+        }
+    }
+
+    fn near(&mut self, what: &str, engine: i64, oracle: i64, by: i64) {
+        if (engine - oracle).abs() > by {
+            self.0.push(format!("{what}: engine {engine}, oracle {oracle}"));
+        }
+    }
+
+    fn instant(&mut self, what: &str, engine: Option<Timestamp>, oracle: Option<i64>, by: i64) {
+        let engine = engine.map(ms);
+        match (engine, oracle) {
+            (Some(e), Some(o)) => self.near(what, e, o, by),
+            (None, None) => {}
+            _ => self.0.push(format!("{what}: engine {engine:?}, oracle {oracle:?}")),
+        }
+    }
+
+    fn duration(&mut self, what: &str, engine: Option<i64>, oracle: Option<i64>, by: i64) {
+        match (engine, oracle) {
+            (Some(e), Some(o)) => self.near(what, e, o, by),
+            (None, None) => {}
+            _ => self.0.push(format!("{what}: engine {engine:?}, oracle {oracle:?}")),
+        }
+    }
+}
+
+fn ms(t: Timestamp) -> i64 {
+    t.micros().div_euclid(1_000)
+}
+
+pub(crate) fn event(tables: &Tables, engine: &EventOutcome, oracle: &[Outcome<'_>]) -> Vec<String> {
+    let mut d = Differences::default();
+    // Truncated to the second, a millisecond can be worth one.
+    let by = match tables.events[0].truncation {
+        race::course::tables::Truncation::Millisecond => DURATION_MS,
+        race::course::tables::Truncation::Second => 1_000,
+    };
+    for (n, (e, o)) in engine.evaluations.iter().zip(oracle).enumerate() {
+        let f = e.fixes;
+        d.equal(
+            &format!("entry {n} fixes"),
+            &[f.used, f.faulty, f.no_fix, f.outside_event, f.spike],
+            &o.counts,
+        );
+        crossings(&mut d, &format!("entry {n}"), e, o);
+        for (s, (e, o)) in e.stages.iter().zip(&o.stages).enumerate() {
+            stage(&mut d, &tables.events[0], &format!("entry {n} stage {s}"), e, o, by);
+        }
+    }
+    for (s, ranking) in engine.rankings.iter().enumerate() {
+        // What is ranked is the engine's own: places are compared, not milliseconds.
+        let field: Vec<Standing> = engine
+            .evaluations
+            .iter()
+            .map(|e| {
+                let row = tables.entries.iter().find(|row| row.id == e.entry_id).unwrap();
+                let own = &e.stages[s];
+                Standing {
+                    entry: row.id,
+                    number: row.race_number,
+                    class: row.class_id,
+                    status: own.status,
+                    laps: own.laps.unwrap_or(0),
+                    total: own.total_ms,
+                    clean: own.clean_ms,
+                }
+            })
+            .collect();
+        let found: Vec<_> =
+            ranking.iter().map(|r| (r.entry_id, r.position, r.class_position, r.gap_ms)).collect();
+        d.equal(&format!("ranking of stage {s}"), &found, &rank(&field));
+    }
+    d.0
+}
+
+fn crossings(d: &mut Differences, at: &str, e: &race::judge::EntryEvaluation, o: &Outcome<'_>) {
+    let words = |list: Vec<(i64, String)>| list;
+    let engine = words(
+        e.crossings
+            .iter()
+            .map(|c| (ms(c.ts), format!("{} {}", c.geofence_id.as_u128(), c.direction.as_str())))
+            .collect(),
+    );
+    let oracle = words(
+        o.crossings
+            .iter()
+            .map(|c| (c.ms, format!("{} {}", c.geofence.as_u128(), c.direction.as_str())))
+            .collect(),
+    );
+    if engine.len() != oracle.len() {
+        let only = |these: &[(i64, String)], those: &[(i64, String)]| -> Vec<(i64, String)> {
+            let unmatched =
+                |c: &&(i64, String)| !those.iter().any(|o| o.1 == c.1 && (o.0 - c.0).abs() <= INSTANT_MS);
+            these.iter().filter(unmatched).cloned().collect()
+        };
+        let (of_engine, of_oracle) = (only(&engine, &oracle), only(&oracle, &engine));
+        d.0.push(format!("{at}: crossings of engine only {of_engine:?}, of oracle only {of_oracle:?}"));
+        return;
+    }
+    // In one order, whatever instants a millisecond apart do to it.
+    let mut of_engine: Vec<_> = e.crossings.iter().collect();
+    let mut of_oracle: Vec<_> = o.crossings.iter().collect();
+    of_engine.sort_by_key(|c| (c.geofence_id, c.direction, c.ts));
+    of_oracle.sort_by_key(|c| (c.geofence, c.direction, c.ms));
+    for (e, o) in of_engine.into_iter().zip(of_oracle) {
+        let at = format!("{at} crossing {} {} {}", o.geofence.as_u128(), o.direction.as_str(), o.ms);
+        d.equal(&at, &(e.geofence_id, e.direction), &(o.geofence, o.direction));
+        d.near(&format!("{at} ts"), ms(e.ts), o.ms, INSTANT_MS);
+        d.near(&format!("{at} last touch"), ms(e.last_touch_at.unwrap_or(e.ts)), o.last_ms, INSTANT_MS);
+        // What is faster than a vehicle comes from a spike; there chord and geodesic differ.
+        let by = if o.ckmh > 100_000 { o.ckmh / 50_000 } else { SPEED_CKMH };
+        d.near(&format!("{at} speed"), (e.speed * 100.0).round() as i64, o.ckmh, by);
+        d.equal(&format!("{at} review"), &e.needs_review, &o.review);
+        d.equal(&format!("{at} proposed"), &(e.status == CrossingStatus::Proposed), &o.proposed);
+        d.equal(&format!("{at} fixes"), &e.fixes.map(Timestamp::micros), &o.fixes_us);
+        d.near(&format!("{at} uncertainty"), e.uncertainty_ms, (o.fixes_us[1] - o.fixes_us[0]) / 1_000, 1);
+        let lon = (e.longitude - o.lat_lon.1).abs().min(360.0 - (e.longitude - o.lat_lon.1).abs());
+        if o.moved_cm < 2_000_000
+            && ((e.latitude - o.lat_lon.0).abs() > DEGREES || lon * o.lat_lon.0.to_radians().cos() > DEGREES)
+        {
+            d.0.push(format!("{at}: place engine {:?}, oracle {:?}", (e.latitude, e.longitude), o.lat_lon));
+        }
+    }
+}
+
+fn stage(d: &mut Differences, event: &Event, at: &str, e: &StageEvaluation, o: &StageOutcome<'_>, by: i64) {
+    d.equal(&format!("{at} status"), &e.status, &o.status);
+    d.instant(&format!("{at} started"), e.started_at, o.started.map(|t| official(event, t)), by);
+    d.instant(&format!("{at} finished"), e.finished_at, o.finished.map(|t| official(event, t)), by);
+    d.equal(&format!("{at} laps"), &e.laps, &o.laps);
+    let parts = o.ridden.segments.len() as i64 + 1;
+    d.duration(&format!("{at} elapsed"), e.elapsed_ms, o.elapsed, by * parts);
+    d.duration(&format!("{at} clean"), e.clean_ms, o.elapsed, by * parts);
+    d.near(&format!("{at} neutralised"), e.neutralised_ms, o.neutralised, by * parts);
+    for (n, (e, o)) in e.segments.iter().zip(&o.ridden.segments).enumerate() {
+        segment(d, event, &format!("{at} segment {n}"), e, o, by);
+    }
+    charges(d, at, &e.penalties, &o.charges, by);
+    // A charge by the second may differ by what the instants do.
+    let slack: i64 = o.charges.iter().map(|c| slack_ms(c, by)).sum();
+    d.near(&format!("{at} penalty"), e.penalty_ms, o.penalty, slack);
+    d.near(&format!("{at} overall penalty"), e.overall_penalty_ms, o.overall_penalty, slack);
+    d.near(&format!("{at} start order penalty"), e.start_order_penalty_ms, o.start_order_penalty, slack);
+    d.duration(&format!("{at} total"), e.total_ms, o.total, by * parts + slack);
+    let open = o.ridden.row.closed_at.is_none();
+    if (open || o.review) && !e.provisional {
+        d.0.push(format!("{at}: not provisional, but open ({open}) or to be reviewed ({})", o.review));
+    }
+    let clear = !open && !o.review && o.ridden.segments.iter().all(|s| !s.weak_inside);
+    let all_started = o.ridden.segments.iter().all(|s| s.started.is_some());
+    if clear && all_started && e.provisional && e.penalties.iter().all(|p| !p.needs_review) && !o.withholds {
+        d.0.push(format!("{at}: provisional without a reason"));
+    }
+}
+
+fn segment(d: &mut Differences, event: &Event, at: &str, e: &SegmentEvaluation, o: &Ridden<'_>, by: i64) {
+    d.instant(&format!("{at} started"), e.started_at, o.started.map(|t| official(event, t)), by);
+    d.instant(&format!("{at} finished"), e.finished_at, o.finished.map(|t| official(event, t)), by);
+    d.duration(&format!("{at} time"), e.time_ms, o.time, by * 2);
+    d.near(&format!("{at} neutralised"), e.neutralised_ms, o.neutralised, by * (1 + o.pairs.len() as i64));
+    let numbers: Vec<i64> = e.validated.iter().map(|v| v.number).collect();
+    let expected: Vec<i64> = o.validated.iter().map(|v| v.number).collect();
+    d.equal(&format!("{at} validated"), &numbers, &expected);
+    let in_sequence = o.row.waypoint_order == WaypointOrder::Sequence;
+    if numbers == expected {
+        // In sequence one that is left open leaves the later ones open.
+        let mut whenever = false;
+        for (e, o) in e.validated.iter().zip(&o.validated) {
+            whenever = o.whenever || (whenever && in_sequence);
+            if !whenever {
+                d.near(&format!("{at} waypoint {} at", o.number), ms(e.at), o.at, INSTANT_MS);
+                d.equal(&format!("{at} waypoint {} review", o.number), &e.needs_review, &o.review);
+            }
+        }
+    }
+    d.equal(&format!("{at} missed"), &e.missed, &o.missed.iter().map(|w| w.number).collect());
+    d.equal(&format!("{at} outstanding"), &e.outstanding, &o.outstanding.iter().map(|w| w.number).collect());
+    if o.started.is_some() && o.finished.is_some() && !o.weak_inside {
+        d.equal(&format!("{at} doubtful"), &e.doubtful, &vec![]);
+    }
+}
+
+/// What an instant's tolerance makes of a penalty that is measured in seconds.
+fn slack_ms(charge: &Charge, by: i64) -> i64 {
+    match charge.evaluator {
+        "early_neutralisation" => 10 * by,
+        _ => 0,
+    }
+}
+
+fn charges(d: &mut Differences, at: &str, engine: &[Penalty], oracle: &[Charge], by: i64) {
+    let mut engine: Vec<&Penalty> = engine.iter().collect();
+    let mut oracle: Vec<&Charge> = oracle.iter().collect();
+    engine.sort_by_key(|p| (p.segment_id, p.evaluator.clone(), p.kind.clone(), p.formula_id, p.penalty_ms));
+    oracle.sort_by_key(|c| (c.segment, c.evaluator, c.kind.clone(), c.formula, c.ms));
+    let told = |p: &&Penalty| {
+        format!(
+            "{} {:?} {} {} ms {}",
+            p.evaluator,
+            p.kind,
+            p.formula_id.map_or(0, |id| id.as_u128()),
+            p.penalty_ms,
+            p.inputs
+        )
+    };
+    let expected = |c: &&Charge| {
+        format!("{} {:?} {} {} ms from {:?}", c.evaluator, c.kind, c.formula.as_u128(), c.ms, c.from)
+    };
+    let same = engine.len() == oracle.len()
+        && engine.iter().zip(&oracle).all(|(e, o)| {
+            e.segment_id == o.segment
+                && e.evaluator == o.evaluator
+                && e.kind == o.kind
+                && e.formula_id == Some(o.formula)
+                && e.counts_for == o.counts_for
+                && (e.status == PenaltyStatus::Cancelled) == o.cancelled
+                && (e.penalty_ms - o.ms).abs() <= slack_ms(o, by)
+        });
+    if !same {
+        let (e, o): (Vec<_>, Vec<_>) =
+            (engine.iter().map(told).collect(), oracle.iter().map(expected).collect());
+        d.0.push(format!("{at} penalties:\n  engine {e:#?}\n  oracle {o:#?}"));
+    }
+}
