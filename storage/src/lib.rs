@@ -170,6 +170,10 @@ pub trait Positions: Clone + Send + Sync + 'static {
 
 /// A database that also has the course and keeps the race records; every method is one transaction.
 pub trait Records: Positions {
+    /// The same database as it is now, for reading: what is committed later is not in it, and everything that writes is
+    /// refused. Kept for as long as a command runs, not longer: a database keeps what a snapshot may still read.
+    fn snapshot(&self) -> impl Future<Output = Result<Self, StoreError>> + Send;
+
     /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
     fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
 

@@ -135,6 +135,13 @@ impl Positions for SqliteStore {
 }
 
 impl Records for SqliteStore {
+    async fn snapshot(&self) -> Result<Self, StoreError> {
+        let path = Arc::clone(&self.path);
+        // Another connection: writes go on beside it.
+        let opened = self.call("taking a snapshot", move |_| open::open_snapshot(&path)).await?;
+        Ok(Self { connection: Arc::new(Mutex::new(opened)), path: Arc::clone(&self.path) })
+    }
+
     async fn load_course(&self) -> Result<Tables, StoreError> {
         self.call("reading the course", course::load).await
     }

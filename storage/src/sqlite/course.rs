@@ -57,7 +57,8 @@ fn refuse_known_imeis(transaction: &Transaction<'_>, tables: &Tables) -> Result<
 
 /// All business tables, each by key, as of one moment.
 pub(super) fn load(connection: &mut Connection) -> Result<Tables, Failure> {
-    let transaction = connection.transaction()?;
+    // A snapshot is a transaction already.
+    let transaction = connection.savepoint()?;
     Ok(Tables {
         events: t::EVENTS.select(&transaction)?,
         classes: t::CLASSES.select(&transaction)?,

@@ -51,6 +51,20 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Fa
     Ok(connection)
 }
 
+/// Opens a database that is there as it is now: a transaction that only reads and lasts as long as the connection.
+pub(super) fn open_snapshot(path: &Path) -> Result<Connection, Failure> {
+    // Not read-only: a reader of the write-ahead log has to write into its index.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    connection.pragma_update(None, "query_only", true)?;
+    connection.execute_batch("BEGIN")?;
+    // The snapshot is of the moment of the first read.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    Ok(connection)
+}
+
 /// Says what SQLite would only call "unable to open database file".
 fn check_place(path: &Path) -> Result<(), Failure> {
     if path.is_dir() {

@@ -8,6 +8,7 @@ use race::record::StageResult;
 use race::time::Timestamp;
 use uuid::Uuid;
 
+use super::read::Reader;
 use super::{PostgresStore, commit, course, outbox, records};
 use crate::{
     Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, OutboxRow, PositionWrite, Records,
@@ -15,8 +16,16 @@ use crate::{
 };
 
 impl Records for PostgresStore {
+    async fn snapshot(&self) -> Result<Self, StoreError> {
+        self.frozen().await.map_err(|f| self.error("taking a snapshot", f))
+    }
+
     async fn load_course(&self) -> Result<Tables, StoreError> {
-        let read = self.read(async |reader| course::load(reader.client()).await).await;
+        let read = async |reader: &Reader| {
+            let client = reader.client();
+            if self.shared.is_snapshot { course::read(client).await } else { course::load(client).await }
+        };
+        let read = self.read(read).await;
         read.map_err(|f| self.error("reading the course", f))
     }
 
