@@ -5,4 +5,5 @@ pub(crate) mod config;
 pub(crate) mod dlq;
 pub(crate) mod import;
 pub(crate) mod replay;
+pub(crate) mod results;
 pub(crate) mod run;
