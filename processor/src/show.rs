@@ -4,6 +4,7 @@ pub(crate) mod board;
 pub(crate) mod csv;
 pub(crate) mod html;
 pub(crate) mod notes;
+pub(crate) mod overall;
 pub(crate) mod page;
 pub(crate) mod pick;
 pub(crate) mod reason;

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle}
 use race::record::StageStatus;
 
 use crate::show::board::{Board, Row, StageBoard};
+use crate::show::overall::OverallBoard;
 use crate::show::words::{day, duration, escaped, short, to_the_second};
 
 /// A rule below the header and blanks between the columns: ten columns have to fit a terminal.
@@ -35,7 +36,44 @@ pub(crate) fn results(board: &Board<'_>) -> String {
         }
         text.push('\n');
     }
+    if let Some(overall) = &board.overall {
+        let provisional = if overall.provisional { ", provisional" } else { "" };
+        let class = board.class.as_ref();
+        let class = class.map_or_else(String::new, |class| format!(" · class {}", escaped(class.code)));
+        let (event, stage) = (escaped(board.event.name), escaped(overall.after_stage));
+        let _ = writeln!(text, "{event} · overall after {stage}{class}{provisional}");
+        let _ = writeln!(text, "{}", overall_table(overall, board.class.is_some()));
+    }
     text
+}
+
+fn overall_table(overall: &OverallBoard<'_>, of_class: bool) -> Table {
+    const CLASS: usize = 2;
+    let header = ["Pos", "No", "Class", "Stages", "Time", "Penalty", "Total", "Gap"];
+    let mut table = ruled(&header, &[CLASS]);
+    for row in &overall.rows {
+        let position = if of_class { row.class_position } else { row.position };
+        let total = row.total_ms.filter(|_| row.status != StageStatus::Dsq);
+        table.add_row([
+            position.map_or_else(String::new, |position| position.to_string()),
+            row.race_number.to_string(),
+            row.class.map_or_else(String::new, escaped),
+            format!("{}/{}", row.completed_stages, overall.stages),
+            row.elapsed_ms.map_or_else(String::new, duration),
+            if row.penalty_ms == 0 { String::new() } else { short(row.penalty_ms) },
+            total.map_or_else(|| row.status.as_str().to_owned(), duration),
+            row.gap_ms.filter(|&gap| gap > 0).map_or_else(String::new, |gap| format!("+{}", short(gap))),
+        ]);
+    }
+    hide(&mut table, CLASS, overall.rows.iter().all(|row| row.class.is_none()));
+    table
+}
+
+/// Hides a column that says nothing.
+fn hide(table: &mut Table, column: usize, is_hidden: bool) {
+    if is_hidden && let Some(column) = table.column_mut(column) {
+        column.set_constraint(ColumnConstraint::Hidden);
+    }
 }
 
 /// A ruled table with its columns close together; those named are of words, the others of numbers.
@@ -61,11 +99,7 @@ fn stage_table(stage: &StageBoard<'_>, of_class: bool) -> Table {
     for row in &stage.rows {
         table.add_row(cells(row, of_class));
     }
-    if stage.rows.iter().all(|row| row.class.is_none())
-        && let Some(column) = table.column_mut(CLASS)
-    {
-        column.set_constraint(ColumnConstraint::Hidden);
-    }
+    hide(&mut table, CLASS, stage.rows.iter().all(|row| row.class.is_none()));
     table
 }
 

@@ -22,6 +22,7 @@ use crate::table;
 #[command(after_help = "Examples:
   processor results
   processor results --stage 'SS 1' --class T1
+  processor results --overall --stage 'SS 3'
   processor results --event rally-2026 --format html > results.html
   POSTGRES_URL=postgres://processor@db/race processor results --store postgres --format csv")]
 pub(crate) struct ResultsArgs {
@@ -33,6 +34,9 @@ pub(crate) struct ResultsArgs {
     /// One class, by its code
     #[arg(long, value_name = "CODE")]
     class: Option<String>,
+    /// The overall standings after that stage, or after the last one, in place of the stages themselves
+    #[arg(long)]
+    overall: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -58,6 +62,7 @@ async fn results<R: Records>(args: &ResultsArgs, store: &R) -> anyhow::Result<St
     let part = Part {
         stage: args.stage.as_deref().map(|stage| pick::stage(plan, stage)).transpose()?,
         class: args.class.as_deref().map(|class| pick::class(&course, plan, class)).transpose()?,
+        overall: args.overall,
     };
     let judged = judging::event(&course, event, BTreeMap::new(), &store).await?;
     let board = Board::new(&course, &judged.outcome, judged.evaluated_to, &part);

@@ -9,6 +9,7 @@ use race::time::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::overall::{OverallBoard, overall};
 use super::{notes, reason};
 
 /// The document's own version, raised when a field changes its meaning.
@@ -23,8 +24,10 @@ pub(crate) struct Board<'a> {
     pub(crate) class: Option<ClassHead<'a>>,
     /// The last position that was judged.
     pub(crate) evaluated_to: Option<Timestamp>,
-    /// In order.
+    /// In order; none where the standings are shown.
     pub(crate) stages: Vec<StageBoard<'a>>,
+    /// The standings after a stage, where they are shown.
+    pub(crate) overall: Option<OverallBoard<'a>>,
 }
 
 /// The event.
@@ -116,6 +119,8 @@ pub(crate) struct Part<'a> {
     pub(crate) stage: Option<usize>,
     /// One class; else all.
     pub(crate) class: Option<&'a Class>,
+    /// The standings after the stage, or after the last one, in place of the stages themselves.
+    pub(crate) overall: bool,
 }
 
 impl<'a> Board<'a> {
@@ -127,13 +132,16 @@ impl<'a> Board<'a> {
         part: &Part<'a>,
     ) -> Self {
         let plan = &course.events[outcome.event];
-        let shown = (0..plan.stages.len()).filter(|n| part.stage.is_none_or(|stage| stage == *n));
+        let last = part.stage.or(plan.stages.len().checked_sub(1)).filter(|_| part.overall);
+        let is_shown = |n: &usize| !part.overall && part.stage.is_none_or(|stage| stage == *n);
+        let shown = (0..plan.stages.len()).filter(is_shown);
         Self {
             format: FORMAT,
             event: EventHead::of(plan),
             class: part.class.map(ClassHead::of),
             evaluated_to,
             stages: shown.map(|n| stage(course, plan, outcome, n, part.class)).collect(),
+            overall: last.map(|last| overall(course, outcome, last, part.class)),
         }
     }
 
@@ -240,7 +248,7 @@ fn row<'a>(
     }
 }
 
-fn penalty(penalty: &Penalty) -> PenaltyLine<'_> {
+pub(crate) fn penalty(penalty: &Penalty) -> PenaltyLine<'_> {
     PenaltyLine {
         id: penalty.id,
         evaluator: &penalty.evaluator,

@@ -4,7 +4,8 @@ use anyhow::Result;
 use csv::{Terminator, WriterBuilder};
 use race::time::Timestamp;
 
-use super::board::Board;
+use super::board::{Board, PenaltyLine};
+use super::overall::OverallBoard;
 use super::words::list;
 
 /// Rows under a header, as text.
@@ -64,11 +65,58 @@ const RESULTS: [&str; 20] = [
     "penalties",
 ];
 
-/// A row for each entry in each stage.
+const OVERALL: [&str; 14] = [
+    "event",
+    "after_stage",
+    "position",
+    "class_position",
+    "race_number",
+    "class",
+    "status",
+    "completed_stages",
+    "elapsed_ms",
+    "penalty_ms",
+    "total_ms",
+    "gap_ms",
+    "provisional",
+    "penalties",
+];
+
+/// A row for each entry in the standings.
+fn overall(board: &Board<'_>, standings: &OverallBoard<'_>) -> Result<String> {
+    let rows = standings.rows.iter().map(|row| {
+        [
+            Cell::text(board.event.name),
+            Cell::text(standings.after_stage),
+            Cell::maybe(row.position),
+            Cell::maybe(row.class_position),
+            Cell::value(row.race_number),
+            Cell::text(row.class.unwrap_or_default()),
+            Cell::value(row.status.as_str()),
+            Cell::value(row.completed_stages),
+            Cell::maybe(row.elapsed_ms),
+            Cell::value(row.penalty_ms),
+            Cell::maybe(row.total_ms),
+            Cell::maybe(row.gap_ms),
+            Cell::value(row.provisional),
+            reasons(&row.penalties),
+        ]
+    });
+    table(OVERALL, rows)
+}
+
+fn reasons(penalties: &[PenaltyLine<'_>]) -> Cell {
+    let reasons: Vec<&str> = penalties.iter().map(|penalty| penalty.reason.as_str()).collect();
+    Cell::text(&reasons.join("; "))
+}
+
+/// A row for each entry in each stage, or in the standings.
 pub(crate) fn results(board: &Board<'_>) -> Result<String> {
+    if let Some(standings) = &board.overall {
+        return overall(board, standings);
+    }
     let rows = board.stages.iter().flat_map(|stage| stage.rows.iter().map(move |row| (stage, row)));
     let rows = rows.map(|(stage, row)| {
-        let reasons: Vec<&str> = row.penalties.iter().map(|penalty| penalty.reason.as_str()).collect();
         [
             Cell::text(board.event.name),
             Cell::text(stage.name),
@@ -89,7 +137,7 @@ pub(crate) fn results(board: &Board<'_>) -> Result<String> {
             Cell::value(row.waypoints_validated),
             Cell::value(row.waypoints),
             Cell::text(&list(&row.missed)),
-            Cell::text(&reasons.join("; ")),
+            reasons(&row.penalties),
         ]
     });
     table(RESULTS, rows)

@@ -1,8 +1,10 @@
 //! The results board on paper.
 
+use race::course::tables::CountsFor;
 use race::record::StageStatus;
 
-use super::board::{Board, Row, StageBoard};
+use super::board::{Board, PenaltyLine, Row, StageBoard};
+use super::overall::{OverallBoard, OverallRow};
 use super::page::Column::{Number, Words};
 use super::page::Page;
 use super::words::{day, duration, instant, short, to_the_second};
@@ -19,7 +21,61 @@ pub(crate) fn results(board: &Board<'_>, fingerprint: &str) -> String {
         of_stage(&mut page, stage, board.class.is_some());
         page.end_section();
     }
+    if let Some(overall) = &board.overall {
+        page.section(&format!("Overall after {}", overall.after_stage), overall.provisional);
+        standings(&mut page, overall, board.class.is_some());
+        page.end_section();
+    }
     page.end(&foot(board, fingerprint))
+}
+
+fn standings(page: &mut Page, overall: &OverallBoard<'_>, of_class: bool) {
+    if !overall.provisional {
+        page.element("p", "official");
+    }
+    page.table(
+        [
+            Number("Pos"),
+            Number("No"),
+            Words("Class"),
+            Number("Stages"),
+            Number("Time"),
+            Number("Penalty"),
+            Number("Total"),
+            Number("Gap"),
+        ],
+        overall.rows.iter().map(|row| {
+            let position = if of_class { row.class_position } else { row.position };
+            [
+                position.map_or_else(String::new, |position| position.to_string()),
+                row.race_number.to_string(),
+                row.class.unwrap_or_default().to_owned(),
+                format!("{}/{}", row.completed_stages, overall.stages),
+                row.elapsed_ms.map_or_else(String::new, duration),
+                if row.penalty_ms == 0 { String::new() } else { short(row.penalty_ms) },
+                row.total_ms.map_or_else(|| row.status.as_str().to_owned(), duration),
+                row.gap_ms.filter(|&gap| gap > 0).map_or_else(String::new, |gap| format!("+{}", short(gap))),
+            ]
+        }),
+    );
+    let of_row = |row: &'_ OverallRow<'_>| (row.race_number, CountsFor::Overall);
+    penalties(page, overall.rows.iter().map(|row| (of_row(row), row.penalties.as_slice())));
+}
+
+/// Whose penalties, each with its reason; a number goes with the total that stands on the board.
+fn penalties<'a>(page: &mut Page, of: impl Iterator<Item = ((i64, CountsFor), &'a [PenaltyLine<'a>])>) {
+    let lines = of.flat_map(|(row, lines)| lines.iter().map(move |line| (row, line)));
+    let lines: Vec<[String; 4]> = lines
+        .map(|((number, total), line)| {
+            let amount = if line.effect == "time" { short(line.penalty_ms) } else { line.effect.to_owned() };
+            let note = if line.counts_for.contains(&total) { "" } else { " (not in this total)" };
+            [number.to_string(), amount, format!("{}{note}", line.reason), line.id.to_string()]
+        })
+        .collect();
+    if !lines.is_empty() {
+        page.element("h3", "Penalties");
+        page.table([Number("No"), Number("Penalty"), Words("Reason"), Words("Id")], lines.into_iter());
+    }
 }
 
 fn foot(board: &Board<'_>, fingerprint: &str) -> String {
@@ -55,19 +111,8 @@ fn of_stage(page: &mut Page, stage: &StageBoard<'_>, of_class: bool) {
         ],
         stage.rows.iter().map(|row| cells(row, of_class)),
     );
-    let penalties = stage.rows.iter().flat_map(|row| row.penalties.iter().map(move |line| (row, line)));
-    let penalties: Vec<[String; 4]> = penalties
-        .map(|(row, line)| {
-            let amount = if line.effect == "time" { short(line.penalty_ms) } else { line.effect.to_owned() };
-            let not_here = !line.counts_for.contains(&race::course::tables::CountsFor::Stage);
-            let note = if not_here { " (not in the total of the stage)" } else { "" };
-            [row.race_number.to_string(), amount, format!("{}{note}", line.reason), line.id.to_string()]
-        })
-        .collect();
-    if !penalties.is_empty() {
-        page.element("h3", "Penalties");
-        page.table([Number("No"), Number("Penalty"), Words("Reason"), Words("Id")], penalties.into_iter());
-    }
+    let of_row = |row: &'_ Row<'_>| (row.race_number, CountsFor::Stage);
+    penalties(page, stage.rows.iter().map(|row| (of_row(row), row.penalties.as_slice())));
     let notes = stage.rows.iter().flat_map(|row| row.notes.iter().map(move |note| (row, note)));
     let notes: Vec<[String; 2]> =
         notes.map(|(row, note)| [row.race_number.to_string(), note.clone()]).collect();
