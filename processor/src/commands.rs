@@ -7,3 +7,4 @@ pub(crate) mod import;
 pub(crate) mod replay;
 pub(crate) mod results;
 pub(crate) mod run;
+pub(crate) mod start_list;

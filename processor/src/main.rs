@@ -41,6 +41,7 @@ enum Command {
     Import(Box<commands::import::ImportArgs>),
     Check(commands::check::CheckArgs),
     Results(commands::results::ResultsArgs),
+    StartList(commands::start_list::StartListArgs),
     Dlq(commands::dlq::DlqArgs),
     Config(Box<commands::config::ConfigCommand>),
 }
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Import(args) => commands::import::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Results(args) => commands::results::run(&args),
+        Command::StartList(args) => commands::start_list::run(&args),
         Command::Dlq(args) => commands::dlq::run(&args),
         Command::Config(args) => commands::config::run(&args),
     };

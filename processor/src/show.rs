@@ -9,6 +9,8 @@ pub(crate) mod page;
 pub(crate) mod pick;
 pub(crate) mod reason;
 pub(crate) mod source;
+pub(crate) mod start_list;
+pub(crate) mod starts;
 pub(crate) mod words;
 
 use clap::ValueEnum;

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use race::course::Tables;
+use race::course::tables::EntrySegmentStart;
 use race::position::{DeviceId, Position};
 use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
@@ -188,6 +189,16 @@ pub trait Records: Positions {
     fn save_results(
         &self,
         results: Vec<StageResult>,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+}
+
+/// A database in which slots can be handed out.
+pub trait Starts: Records {
+    /// Stores slots by (entry, segment) in one transaction. One that a person set (`manual_override`) stays as it is,
+    /// whatever is offered; those that are not offered stay too.
+    fn save_starts(
+        &self,
+        starts: Vec<EntrySegmentStart>,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 }
 

@@ -11,19 +11,21 @@ mod open;
 mod positions;
 mod records;
 mod rows;
+mod starts;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use race::course::Tables;
+use race::course::tables::EntrySegmentStart;
 use race::position::{DeviceId, Position};
 use race::record::StageResult;
 use race::time::Timestamp;
 use rusqlite::Connection;
 
 use self::failure::Failure;
-use crate::{Changes, Committed, EntryRecords, Positions, Records, Store, StoreError};
+use crate::{Changes, Committed, EntryRecords, Positions, Records, Starts, Store, StoreError};
 
 /// When what was committed is safe from a loss of power. A crash of the program alone never loses a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,6 +154,12 @@ impl Records for SqliteStore {
 
     async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
         self.call("storing results", move |c| records::save_results(c, &results)).await
+    }
+}
+
+impl Starts for SqliteStore {
+    async fn save_starts(&self, slots: Vec<EntrySegmentStart>) -> Result<Changes, StoreError> {
+        self.call("handing out slots", move |c| starts::save(c, &slots)).await
     }
 }
 

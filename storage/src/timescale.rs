@@ -25,6 +25,7 @@ mod recent;
 mod records;
 mod schema;
 mod session;
+mod starts;
 
 use std::fmt;
 use std::sync::Arc;

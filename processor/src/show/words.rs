@@ -43,6 +43,11 @@ pub(crate) fn seconds(ms: i64) -> String {
     if rest == 0 { format!("{sign}{whole} s") } else { format!("{sign}{whole}.{rest:03} s") }
 }
 
+/// A number of something.
+pub(crate) fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Numbers in a row.
 pub(crate) fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use race::course::Tables;
+use race::course::tables::EntrySegmentStart;
 use race::position::Position;
 use race::record::StageResult;
 use race::time::Timestamp;
 use uuid::Uuid;
 
 use super::read::Reader;
-use super::{PostgresStore, commit, course, outbox, records};
+use super::{PostgresStore, commit, course, outbox, records, starts};
 use crate::{
     Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, OutboxRow, PositionWrite, Records,
-    SavedState, StoreError, TrackSpan,
+    SavedState, Starts, StoreError, TrackSpan,
 };
 
 impl Records for PostgresStore {
@@ -35,6 +36,13 @@ impl Records for PostgresStore {
 
     async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
         self.save_standings(None, &results).await
+    }
+}
+
+impl Starts for PostgresStore {
+    async fn save_starts(&self, slots: Vec<EntrySegmentStart>) -> Result<Changes, StoreError> {
+        let saved = self.record(None, async |recorder| starts::save(&recorder.client, &slots).await).await;
+        saved.map_err(|f| self.error("handing out slots", f))
     }
 }
 
