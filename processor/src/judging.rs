@@ -12,7 +12,7 @@ use race::follow::{Follower, Scratch};
 use race::judge::{EntryEvaluation, EventOutcome, ranking};
 use race::position::{DeviceId, Position};
 use race::time::Timestamp;
-use storage::{Changes, EntryRecords, Positions, Records, StoreError};
+use storage::{Cause, Changes, EntryRecords, Positions, Records, StoreError};
 
 /// Positions of one read: large enough that the query costs nothing a row, small enough to keep memory flat.
 const PAGE_ROWS: usize = 20_000;
@@ -161,10 +161,10 @@ impl Outcome {
                 crossings: evaluation.crossings.clone(),
                 penalties: penalties.collect(),
             };
-            changes += store.save_records(records, at).await?;
+            changes += store.save_records(records, Cause::Replay, at).await?;
         }
         let results = self.0.iter().flat_map(|event| event.rankings.iter().flatten().cloned());
-        changes += store.save_results(results.collect()).await?;
+        changes += store.save_results(results.collect(), Cause::Replay, at).await?;
         Ok(changes)
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 pub(crate) mod csv;
+pub(crate) mod explain;
 pub(crate) mod html;
 pub(crate) mod notes;
 pub(crate) mod overall;

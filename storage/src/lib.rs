@@ -4,6 +4,7 @@
 //! [`Records`], for a processor that does not own the database. SQLite is the embedded default and a [`Store`]: one
 //! file, no server. PostgreSQL, with or without TimescaleDB, is the database of a platform and [`Live`].
 
+mod history;
 mod live;
 pub mod sqlite;
 mod tables;
@@ -19,6 +20,7 @@ use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
 use uuid::Uuid;
 
+pub use self::history::{Cause, RecordChange, RecordKind, Revision, StoredRecord};
 pub use self::live::{
     Claim, Fence, Judged, Live, Missing, NewState, OutboxRow, PositionWrite, SavedState, Touch, TrackSpan,
 };
@@ -178,18 +180,33 @@ pub trait Records: Positions {
     /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
     fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
 
-    /// Makes the stored records of one entry equal to `records`, see [`EntryRecords`] and [`Changes`].
+    /// Makes the stored records of one entry equal to `records`, see [`EntryRecords`] and [`Changes`]. Each row that
+    /// changes gets a [`Revision`] with the cause.
     fn save_records(
         &self,
         records: EntryRecords,
+        cause: Cause,
         at: Timestamp,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
-    /// Stores results by (entry, stage); a row that differs from the stored one moves its revision up.
+    /// Stores results by (entry, stage); a row that differs from the stored one moves its revision up, and gets a
+    /// [`Revision`] with the cause.
     fn save_results(
         &self,
         results: Vec<StageResult>,
+        cause: Cause,
+        at: Timestamp,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// All revisions of the records of these entries, ordered by entry, kind, record and revision. None where the
+    /// database has no table for them, see [`Missing::unwritten`].
+    fn history(&self, entries: &[Uuid]) -> impl Future<Output = Result<Vec<Revision>, StoreError>> + Send;
+
+    /// The records of these entries that are true now, ordered by entry, kind and record.
+    fn stored_records(
+        &self,
+        entries: &[Uuid],
+    ) -> impl Future<Output = Result<Vec<StoredRecord>, StoreError>> + Send;
 }
 
 /// A database in which slots can be handed out.

@@ -1,11 +1,12 @@
 //! The embedded database: one SQLite file, no server.
 //!
-//! Instants are stored as integer microseconds UTC, uuids and JSON as text; `sqlite/schema.sql` is the schema.
+//! Instants are stored as integer microseconds UTC, uuids and JSON as text; `sqlite/schema/` is the schema.
 //! Calls run on tokio's blocking threads, one at a time a handle and its clones. A call whose future is dropped
 //! still ends, in its own transaction.
 
 mod course;
 mod failure;
+mod history;
 mod ledger;
 mod open;
 mod positions;
@@ -23,9 +24,14 @@ use race::position::{DeviceId, Position};
 use race::record::StageResult;
 use race::time::Timestamp;
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use self::failure::Failure;
-use crate::{Changes, Committed, EntryRecords, Positions, Records, Starts, Store, StoreError};
+use self::history::Why;
+use crate::{
+    Cause, Changes, Committed, EntryRecords, Positions, Records, Revision, Starts, Store, StoreError,
+    StoredRecord,
+};
 
 /// When what was committed is safe from a loss of power. A crash of the program alone never loses a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,12 +154,32 @@ impl Records for SqliteStore {
         self.call("reading the course", course::load).await
     }
 
-    async fn save_records(&self, records: EntryRecords, at: Timestamp) -> Result<Changes, StoreError> {
-        self.call("storing race records", move |c| records::save_entry(c, &records, at)).await
+    async fn save_records(
+        &self,
+        records: EntryRecords,
+        cause: Cause,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        self.call("storing race records", move |c| records::save_entry(c, &records, Why { cause, at })).await
     }
 
-    async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
-        self.call("storing results", move |c| records::save_results(c, &results)).await
+    async fn save_results(
+        &self,
+        results: Vec<StageResult>,
+        cause: Cause,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        self.call("storing results", move |c| records::save_results(c, &results, Why { cause, at })).await
+    }
+
+    async fn history(&self, entries: &[Uuid]) -> Result<Vec<Revision>, StoreError> {
+        let entries = entries.to_vec();
+        self.call("reading the history of records", move |c| history::read(c, &entries)).await
+    }
+
+    async fn stored_records(&self, entries: &[Uuid]) -> Result<Vec<StoredRecord>, StoreError> {
+        let entries = entries.to_vec();
+        self.call("reading race records", move |c| history::stored(c, &entries)).await
     }
 }
 

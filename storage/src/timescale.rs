@@ -12,6 +12,7 @@ mod dirty;
 mod encode;
 mod endpoint;
 mod failure;
+mod history;
 mod instant;
 mod lease;
 mod ledger;

@@ -191,7 +191,9 @@ impl<'a> Case<'a> {
 
     fn crossings(&self, asked: Asked) -> Vec<CrossingLine<'a>> {
         let shown = self.evaluation.crossings.iter().filter(|crossing| {
-            asked.stage.is_none_or(|stage| shape::geofences_of(&self.plan.stages[stage]).contains(&crossing.geofence_id))
+            asked.stage.is_none_or(|stage| {
+                shape::geofences_of(&self.plan.stages[stage]).contains(&crossing.geofence_id)
+            })
         });
         shown.map(|crossing| self.crossing(crossing)).collect()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use race::course::Tables;
 use race::time::Timestamp;
-use storage::{Positions as _, Records as _, Store as _};
+use storage::{Cause, Positions as _, Records as _, Store as _};
 
 use crate::fixture::{AT, Scratch};
 use crate::positions::fix;
@@ -27,7 +27,7 @@ async fn a_snapshot_stays_as_it_is_and_writes_nothing() {
     assert_eq!(snapshot.count_faulty("a".into(), from, None).await.unwrap(), 0);
     assert_eq!(snapshot.devices_with_positions(vec!["a".into(), "b".into()]).await.unwrap(), ["a".into()]);
     assert!(snapshot.commit_positions(vec![fix("c", 1)], AT).await.is_err());
-    assert!(snapshot.save_results(Vec::new()).await.is_err());
+    assert!(snapshot.save_results(Vec::new(), Cause::Manual, AT).await.is_err());
 
     let later = snapshot.snapshot().await.unwrap();
     assert_eq!(later.load_course().await.unwrap(), fewer, "a snapshot is of when it is taken");

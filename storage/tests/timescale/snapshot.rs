@@ -3,7 +3,7 @@
 use race::course;
 use race::position::DeviceId;
 use race::time::Timestamp;
-use storage::{Live as _, Positions as _, Records as _, StoreError};
+use storage::{Cause, Live as _, Positions as _, Records as _, StoreError};
 
 use crate::fixture::{AT, commit, fix, track};
 use crate::tables::race;
@@ -26,7 +26,7 @@ async fn a_snapshot_stays_as_it_is_and_writes_nothing() {
     assert_eq!(snapshot.count_faulty("a".into(), from, None).await.unwrap(), 0);
     assert_eq!(snapshot.devices_with_positions(devices.to_vec()).await.unwrap(), devices[..1]);
     assert!(snapshot.commit_positions(vec![fix("c", 1)], AT).await.is_err());
-    assert!(snapshot.save_results(Vec::new()).await.is_err());
+    assert!(snapshot.save_results(Vec::new(), Cause::Manual, AT).await.is_err());
     assert!(snapshot.mark_relayed(&[1]).await.is_err());
 
     let later = store.snapshot().await.unwrap();

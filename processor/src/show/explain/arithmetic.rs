@@ -42,9 +42,9 @@ pub(crate) fn lines(penalty: &Penalty) -> Vec<String> {
 
 /// What a table makes of `unit` in the bracket of `measure`.
 fn line(rows: &[PenaltyFormula], measure: f64, unit: f64, total_ms: i64) -> Option<String> {
-    let row = rows.iter().find(|row| {
-        measure > row.offence_min && row.offence_max.is_none_or(|max| measure <= max)
-    })?;
+    let row = rows
+        .iter()
+        .find(|row| measure > row.offence_min && row.offence_max.is_none_or(|max| measure <= max))?;
     let rate = |seconds: f64| format!("{seconds} s");
     let (mut terms, amount) = match row.operator {
         Operator::Exclude => return Some(format!("{measure} is {}: disqualified", bracket(row))),

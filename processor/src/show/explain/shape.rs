@@ -48,8 +48,10 @@ pub(crate) struct Nearest<'a> {
 pub(crate) fn geofences_of(stage: &StagePlan) -> BTreeSet<Uuid> {
     let of_segments = stage.segments.iter().flat_map(|segment| {
         let ends = [segment.row.entry_geofence_id, segment.row.exit_geofence_id];
-        let neutralised =
-            segment.neutralisations.iter().flat_map(|n| [Some(n.entry_geofence_id), Some(n.exit_geofence_id)]);
+        let neutralised = segment
+            .neutralisations
+            .iter()
+            .flat_map(|n| [Some(n.entry_geofence_id), Some(n.exit_geofence_id)]);
         ends.into_iter().chain(neutralised)
     });
     of_segments.flatten().collect()
@@ -83,7 +85,8 @@ pub(super) fn places_of<'a>(
             };
             places.push(Place { row: PlaceRow::Waypoints(&waypoint.row), nearest: near });
         }
-        let of_instant = |n: &&Neutralisation| penalty.evaluator == "early_neutralisation" && is_named(penalty, n.id);
+        let of_instant =
+            |n: &&Neutralisation| penalty.evaluator == "early_neutralisation" && is_named(penalty, n.id);
         let neutralised = segment.neutralisations.iter().filter(of_instant);
         places.extend(neutralised.map(|row| Place { row: PlaceRow::Neutralisations(row), nearest: None }));
     }
@@ -103,9 +106,9 @@ pub(super) fn places_of<'a>(
 /// Whether a penalty names a row of the course: among its inputs, or as what its table is for.
 fn is_named(penalty: &Penalty, id: Uuid) -> bool {
     let id = Value::from(id.to_string());
-    let in_inputs = penalty.inputs.as_object().is_some_and(|inputs| inputs.values().any(|value| {
-        *value == id || value.as_array().is_some_and(|items| items.contains(&id))
-    }));
+    let in_inputs = penalty.inputs.as_object().is_some_and(|inputs| {
+        inputs.values().any(|value| *value == id || value.as_array().is_some_and(|items| items.contains(&id)))
+    });
     let rows = penalty.formula_snapshot.as_array();
     in_inputs || rows.is_some_and(|rows| rows.iter().any(|row| row["belongs_to_id"] == id))
 }

@@ -6,7 +6,7 @@ use race::course::plan::{EntryPlan, EventPlan};
 use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 use race::track::Track;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use storage::{Positions, StoreError};
 
 use crate::judging;
@@ -15,6 +15,7 @@ use crate::judging;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct StoredFix {
     pub(crate) ts: Timestamp,
+    #[serde(serialize_with = "text")]
     pub(crate) device_id: DeviceId,
     /// Degrees WGS84.
     pub(crate) latitude: f64,
@@ -84,7 +85,8 @@ pub(crate) async fn read(
     })
     .await?;
     track.finish(&mut moved);
-    let used: BTreeMap<Timestamp, bool> = moved.iter().map(|movement| (movement.to.ts, movement.weak)).collect();
+    let used: BTreeMap<Timestamp, bool> =
+        moved.iter().map(|movement| (movement.to.ts, movement.weak)).collect();
     for fix in &mut fixes {
         if used.contains_key(&fix.ts) {
             fix.fate = Fate::Used;
@@ -123,4 +125,8 @@ impl StoredTrack {
         }
         runs
     }
+}
+
+fn text<S: Serializer>(device: &DeviceId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(device)
 }
