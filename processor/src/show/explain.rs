@@ -12,7 +12,7 @@ use race::course::plan::{EventPlan, StagePlan};
 use race::course::tables::{CountsFor, Geofence, Override, OverrideTarget, PenaltyFormula};
 use race::judge::EntryEvaluation;
 use race::judge::stage::StageEvaluation;
-use race::record::{Crossing, Penalty, PenaltyStatus, StageStatus};
+use race::record::{Crossing, Direction, Penalty, PenaltyStatus, StageStatus};
 use race::time::Timestamp;
 use race::track::FixCounts;
 use serde::Serialize;
@@ -77,7 +77,7 @@ pub(crate) struct CrossingLine<'a> {
     pub(crate) crossing: &'a Crossing,
     /// What was crossed; null when its row is gone.
     pub(crate) geofence: Option<&'a Geofence>,
-    /// Of which it is the start or the finish, as `start of SS 1`; null: recorded only.
+    /// Of what it is the start or the finish, or may be, as `start of SS 1`; null: recorded only.
     pub(crate) counts_as: Option<String>,
     /// The two fixes that bracket it, as they are stored; null where one is there no more.
     pub(crate) evidence: [Option<&'a StoredFix>; 2],
@@ -212,7 +212,7 @@ impl<'a> Case<'a> {
         CrossingLine {
             crossing,
             geofence,
-            counts_as: self.counts_as(crossing.id),
+            counts_as: self.counts_as(crossing.id).or_else(|| self.neutralises(crossing)),
             evidence: crossing.fixes.map(|ts| self.track.at(ts)),
             overrides: self.course.tables.overrides.iter().filter(named).collect(),
             revisions: self.past.of(crossing.id),
@@ -231,6 +231,22 @@ impl<'a> Case<'a> {
                 }
             },
         )
+    }
+
+    /// A crossing that may begin or end a neutralisation.
+    fn neutralises(&self, crossing: &Crossing) -> Option<String> {
+        let stage = self.plan.stages.iter().find(|stage| {
+            let rows = stage.segments.iter().flat_map(|segment| &segment.neutralisations);
+            rows.into_iter().any(|row| match crossing.direction {
+                Direction::Enter => row.entry_geofence_id == crossing.geofence_id,
+                Direction::Exit => row.exit_geofence_id == crossing.geofence_id,
+                Direction::Cross => {
+                    [row.entry_geofence_id, row.exit_geofence_id].contains(&crossing.geofence_id)
+                }
+                Direction::Reverse => false,
+            })
+        })?;
+        Some(format!("neutralisation of {}", stage.row.name))
     }
 
     fn penalty(

@@ -36,7 +36,9 @@ fn measured(penalty: &Penalty) -> String {
     let inputs = &penalty.inputs;
     let unit = inputs.get("unit").and_then(Value::as_str).unwrap_or_default();
     let mut parts = Vec::new();
-    if let Some(measure) = inputs.get("measure").and_then(Value::as_f64) {
+    // Those that were missed are named, which says how many they are.
+    let is_count = unit == "waypoints" && inputs.get("missed").is_some();
+    if let Some(measure) = inputs.get("measure").and_then(Value::as_f64).filter(|_| !is_count) {
         parts.push(format!("{measure} {unit}").trim_end().to_owned());
     }
     if let Some(missed) = inputs.get("missed").and_then(Value::as_array) {
