@@ -70,7 +70,7 @@ fn overall_table(overall: &OverallBoard<'_>, of_class: bool) -> Table {
 }
 
 /// Hides a column that says nothing.
-fn hide(table: &mut Table, column: usize, is_hidden: bool) {
+pub(crate) fn hide(table: &mut Table, column: usize, is_hidden: bool) {
     if is_hidden && let Some(column) = table.column_mut(column) {
         column.set_constraint(ColumnConstraint::Hidden);
     }

@@ -11,12 +11,14 @@ use super::page::Column::{Number, Words};
 use super::page::Page;
 use super::start_list::{Change, StartBoard, StartRow};
 use super::words::{day, escaped, instant, list, to_the_second};
-use crate::table::ruled;
+use crate::table::{hide, ruled};
 
 /// For a terminal.
 pub(crate) fn table(board: &StartBoard<'_>) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}", escaped(&headline(board)));
+    for line in headline(board).iter().filter(|line| !line.is_empty()) {
+        let _ = writeln!(text, "{}", escaped(line));
+    }
     let mut table = ruled(&["Pos", "No", "Class", "Start", "Handed out"], &[2, 4]);
     for row in &board.rows {
         table.add_row([
@@ -27,6 +29,7 @@ pub(crate) fn table(board: &StartBoard<'_>) -> String {
             handed_out(row),
         ]);
     }
+    hide(&mut table, 2, board.rows.iter().all(|row| row.class.is_none()));
     let _ = writeln!(text, "{table}");
     if let Some(others) = others(board) {
         let _ = writeln!(text, "  {others}");
@@ -34,13 +37,18 @@ pub(crate) fn table(board: &StartBoard<'_>) -> String {
     text
 }
 
-/// What it is the start list of.
-fn headline(board: &StartBoard<'_>) -> String {
-    let input = board.input_stage.map_or_else(String::new, |input| format!(", by the results of {input}"));
+/// What it is the start list of; a line for that, and one for where it comes from.
+fn headline(board: &StartBoard<'_>) -> [String; 2] {
     let provisional = if board.provisional { ", provisional" } else { "" };
+    [format!("{} · {} · start list{provisional}", board.event.name, board.stage), about(board)]
+}
+
+/// The day, and whose results decide.
+fn about(board: &StartBoard<'_>) -> String {
     let first = board.rows.iter().filter_map(|row| row.target_at).min();
-    let first = first.map_or_else(String::new, |first| format!(", times in UTC from {}", day(first)));
-    format!("{} · {} · start list{input}{provisional}{first}", board.event.name, board.stage)
+    let first = first.map(|first| format!("times in UTC from {}", day(first)));
+    let input = board.input_stage.map(|input| format!("by the results of {input}"));
+    first.into_iter().chain(input).collect::<Vec<_>>().join(" · ")
 }
 
 /// What is handed out, in words.
@@ -100,11 +108,7 @@ pub(crate) fn csv(board: &StartBoard<'_>) -> Result<String> {
 pub(crate) fn html(board: &StartBoard<'_>, evaluated_to: Option<Timestamp>) -> Result<String> {
     let mut page = Page::new(board.event.name);
     page.section(&format!("{} · start list", board.stage), board.provisional);
-    let first = board.rows.iter().filter_map(|row| row.target_at).min();
-    let first = first.map(|first| format!("times in UTC from {}", day(first)));
-    let input = board.input_stage.map(|input| format!("by the results of {input}"));
-    let about: Vec<String> = first.into_iter().chain(input).collect();
-    page.element("p", &about.join(" · "));
+    page.element("p", &about(board));
     let open = board.rows.iter().filter(|row| matches!(row.change, Change::New | Change::Moved)).count();
     if open > 0 {
         page.element("p", &format!("A proposal: {open} of its slots are not handed out as they stand here."));
