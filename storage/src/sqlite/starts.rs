@@ -1,7 +1,7 @@
 //! Slots that are handed out.
 
 use race::course::tables::EntrySegmentStart;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::failure::Failure;
 use crate::Changes;
@@ -27,16 +27,16 @@ pub(super) fn save(connection: &mut Connection, starts: &[EntrySegmentStart]) ->
             let (entry, segment) = (start.entry_id.to_string(), start.segment_id.to_string());
             let target = start.target_at.map(race::time::Timestamp::micros);
             let offered = (start.start_position, target);
-            let found: Option<((Option<i64>, Option<i64>), bool)> = stored
-                .query_row([&entry, &segment], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))
-                .optional()?;
-            match found {
+            let said = |row: &Row<'_>| -> Result<(Option<i64>, Option<i64>, bool), rusqlite::Error> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            };
+            match stored.query_row([&entry, &segment], said).optional()? {
                 None => {
                     let id = start.id.map(|id| id.to_string());
                     changes.inserted +=
                         insert.execute(params![id, entry, segment, start.start_position, target])?;
                 }
-                Some((said, manual)) if manual || said == offered => {}
+                Some((position, at, manual)) if manual || (position, at) == offered => {}
                 Some(_) => {
                     changes.revised +=
                         revise.execute(params![entry, segment, start.start_position, target])?;
