@@ -10,6 +10,7 @@ pub mod roster;
 mod strict_json;
 pub mod tables;
 pub mod validate;
+pub mod zone;
 
 pub use geometry::{Geometry, LonLat};
 pub use load::{CourseErrors, Problem, parse};

@@ -14,7 +14,7 @@ use crate::position::Position;
 use crate::track::Track;
 
 /// The form in which a state is saved; another form cannot be read and is computed again.
-pub const SAVED_VERSION: i32 = 1;
+pub const SAVED_VERSION: i32 = 2;
 
 /// The state of one entry: its track and what the track did at the features it came near.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,9 +8,11 @@ pub mod evaluators;
 pub mod penalties;
 pub mod ranking;
 pub mod segments;
+pub mod speeding;
 pub mod stage;
 pub mod standings;
 pub mod waypoints;
+pub mod zones;
 
 use serde::Serialize;
 
@@ -18,7 +20,6 @@ use self::crossings::CrossingBook;
 use self::penalties::Ordinals;
 use self::stage::StageEvaluation;
 use crate::course::plan::{EntryPlan, EventPlan};
-use crate::course::tables::Truncation;
 use crate::fence::state::Evidence;
 use crate::record::{Crossing, StageResult, StageStatus};
 use crate::track::FixCounts;
@@ -53,13 +54,10 @@ pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: F
     let book = CrossingBook::new(event, entry, evidence);
     let mut stages: Vec<StageEvaluation> = Vec::with_capacity(event.stages.len());
     let mut views = Vec::with_capacity(event.stages.len());
-    let unit_ms = match event.row.truncation {
-        Truncation::Millisecond => 1,
-        Truncation::Second => 1_000,
-    };
+    let unit_ms = event.row.truncation.unit_ms();
     let (mut cursor, mut ordinals) = (None, Ordinals::new());
-    for plan in &event.stages {
-        views.push(segments::view(plan, entry, evidence, &book, unit_ms, &mut cursor));
+    for n in 0..event.stages.len() {
+        views.push(segments::view(event, n, entry, evidence, &book, &mut cursor));
     }
     for n in 0..views.len() {
         let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);

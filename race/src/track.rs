@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::course::tables::Event;
 use crate::earth;
-use crate::fence::touch::{Fix, Movement};
+use crate::fence::touch::{Fix, Movement, Odometer};
 use crate::num::round_to;
 use crate::position::Position;
 use crate::time::Timestamp;
@@ -77,6 +77,7 @@ pub struct Track {
     /// The front of `window` is the first fix of the track.
     front_is_first: bool,
     last_used: Option<Fix>,
+    odometer: Odometer,
     latest: Option<Timestamp>,
 }
 
@@ -90,6 +91,7 @@ impl Track {
             decided: 0,
             front_is_first: true,
             last_used: None,
+            odometer: Odometer::default(),
             latest: None,
         }
     }
@@ -212,14 +214,16 @@ impl Track {
 
     fn accept(&mut self, fix: Fix, out: &mut Vec<Movement>) {
         self.counts.used += 1;
-        out.push(match self.last_used {
+        let movement = match self.last_used {
             None => Movement::beginning(fix),
             Some(from) => {
                 let weak = fix.ts.micros() - from.ts.micros() > self.rules.max_gap_us
                     || self.rules.is_implausible(&from, &fix);
-                Movement { from, to: fix, weak }
+                Movement { from, to: fix, weak, before: self.odometer }
             }
-        });
+        };
+        self.odometer = movement.after();
+        out.push(movement);
         self.last_used = Some(fix);
     }
 }

@@ -11,7 +11,11 @@ pub(super) fn run(states: &mut States, batch: LocatedBatch) -> FencedBatch {
         let Some(slot) = states.slots.get_mut(&located.entry) else { continue };
         let Some(follower) = slot.follower.as_mut() else { continue };
         let features = &states.course.events[located.entry.0].features;
-        follower.fences.advance(features, near(&batch, located), &located.movement);
+        slot.changed |= follower.fences.advance(features, near(&batch, located), &located.movement);
+        if slot.changed && !slot.is_due {
+            slot.is_due = true;
+            states.due.push(located.entry);
+        }
     }
     FencedBatch { rows: batch.rows }
 }

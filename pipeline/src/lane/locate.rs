@@ -134,7 +134,6 @@ impl Locate {
             let start = batch.near.len();
             event.features.near(&movement, &mut batch.near);
             let near: std::ops::Range<usize> = start..batch.near.len();
-            slot.changed |= movement.weak || !near.is_empty();
             slot.changed |= reaches(&event.entries[entry.1].targets, &movement);
             batch.movements.push(Located { entry, movement, near });
         }

@@ -6,12 +6,15 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::geometry::{Geometry, LonLat};
-use super::tables::{Event, Geofence, GeofenceKind, Tables, Waypoint};
+use super::tables::{Event, Geofence, GeofenceKind, Segment, SegmentType, SpeedLimitZone, Tables, Waypoint};
+use super::zone::{ZonePlace, ZonePlan};
 use crate::earth::{self, Ecef, Plane};
 use crate::fence::area::{Area, AreaState};
 use crate::fence::gate::{Gate, GateState, Settle};
 use crate::fence::line::Line;
 use crate::fence::touch::Movement;
+use crate::fence::zone::{PolygonState, VISIT_HYSTERESIS_M};
+use crate::num::{cm, round_to};
 use crate::time::Timestamp;
 
 /// The number of a feature within its event.
@@ -27,6 +30,14 @@ pub enum Role {
     Geofence(Uuid),
     /// A row of `waypoints`.
     Waypoint(Uuid),
+    /// The polygon of a zone, by its number in [`Features::zones`].
+    ZonePolygon(u32),
+    /// The circle around the DZ of a zone.
+    ZoneBegin(u32),
+    /// The circle around the FZ of a zone.
+    ZoneEnd(u32),
+    /// The entry geofence of a parc ferme, left beyond its `absence_meters`; the segment's id.
+    ParcFerme(Uuid),
 }
 
 /// The shape of a feature in metres in its own plane.
@@ -38,6 +49,13 @@ pub enum Shape {
         area: Area,
         /// Metres outside before a stay ends.
         hysteresis_m: f64,
+    },
+    /// A limit holds farther inside than the buffer.
+    Zone {
+        /// The shape.
+        area: Area,
+        /// Metres.
+        buffer_m: f64,
     },
     /// One crosses it.
     Gate {
@@ -55,6 +73,8 @@ pub enum FeatureState {
     Area(AreaState),
     /// Passages of a gate.
     Gate(Box<GateState>),
+    /// Visits of a polygon with a limit.
+    Polygon(Box<PolygonState>),
 }
 
 /// A place of the course in a plane of its own.
@@ -122,10 +142,60 @@ impl Feature {
         })
     }
 
+    /// The circle around a waypoint at which a zone begins or ends.
+    fn zone_circle(role: Role, waypoint: &Waypoint, buffer_m: f64) -> Option<Self> {
+        let Geometry::Point(point) = &waypoint.location else { return None };
+        let (middle, plane) = middle_of(std::slice::from_ref(point));
+        let shape = Shape::Area { area: Area::Circle { radius_m: buffer_m }, hysteresis_m: 0.0 };
+        Some(Self { role, shape, plane, valid_from: None, valid_to: None, middle })
+    }
+
+    fn zone_polygon(role: Role, row: &SpeedLimitZone) -> Option<Self> {
+        let Some(Geometry::Polygon(rings)) = &row.geometry else { return None };
+        let (middle, plane) = middle_of(rings.first()?);
+        let project = |p: &LonLat| plane.project(earth::ecef(p.lat, p.lon));
+        let area = Area::Polygon {
+            rings: rings.iter().map(|ring| ring.iter().skip(1).map(project).collect()).collect(),
+        };
+        let shape = Shape::Zone { area, buffer_m: row.buffer_meters };
+        Some(Self { role, shape, plane, valid_from: None, valid_to: None, middle })
+    }
+
+    /// What is there of a zone.
+    fn of_zone(number: u32, zone: &ZonePlan) -> impl Iterator<Item = Self> {
+        let row = &zone.row;
+        let (one, other) = match &zone.place {
+            ZonePlace::Polygon => (Self::zone_polygon(Role::ZonePolygon(number), row), None),
+            // Nobody leaves a circle of no size.
+            ZonePlace::Stretch { is_empty: true, .. } => (None, None),
+            ZonePlace::Stretch { .. } if cm(row.buffer_meters) == 0 => (None, None),
+            ZonePlace::Stretch { dz, fz, .. } => {
+                let circle = |role, waypoint: &Waypoint| Self::zone_circle(role, waypoint, row.buffer_meters);
+                let end =
+                    fz.as_ref().filter(|fz| !fz.cancelled).and_then(|fz| circle(Role::ZoneEnd(number), fz));
+                (circle(Role::ZoneBegin(number), dz), end)
+            }
+        };
+        one.into_iter().chain(other)
+    }
+
+    /// The entry geofence of a parc ferme; none when that is no area, or the segment is no parc ferme.
+    fn parc_ferme(segment: &Segment, tables: &Tables) -> Option<Self> {
+        let id = segment.entry_geofence_id.filter(|_| segment.kind == SegmentType::ParcFerme)?;
+        let mut feature = tables.geofences.iter().find(|row| row.id == id).and_then(Self::geofence)?;
+        match &mut feature.shape {
+            Shape::Area { hysteresis_m, .. } => *hysteresis_m = segment.absence_meters,
+            Shape::Gate { .. } | Shape::Zone { .. } => return None,
+        }
+        feature.role = Role::ParcFerme(segment.id);
+        Some(feature)
+    }
+
     /// Metres around the middle within which a movement can change this feature's state.
     fn reach_m(&self) -> f64 {
         match &self.shape {
             Shape::Area { area, hysteresis_m } => area.extent_m() + hysteresis_m,
+            Shape::Zone { area, .. } => area.extent_m() + VISIT_HYSTERESIS_M,
             #[allow(clippy::cast_precision_loss, reason = "a hysteresis is some metres")]
             Shape::Gate { gate, settle } => gate.extent_m() + settle.hysteresis_cm as f64 / 100.0,
         }
@@ -135,7 +205,7 @@ impl Feature {
     pub fn contains(&self, point: LonLat) -> bool {
         match &self.shape {
             Shape::Area { area, .. } => area.contains(self.plane.project(earth::ecef(point.lat, point.lon))),
-            Shape::Gate { .. } => false,
+            Shape::Gate { .. } | Shape::Zone { .. } => false,
         }
     }
 
@@ -143,23 +213,32 @@ impl Feature {
     pub fn first_state(&self, movement: &Movement) -> FeatureState {
         match &self.shape {
             Shape::Area { .. } => FeatureState::Area(AreaState::default()),
+            Shape::Zone { .. } => FeatureState::Polygon(Box::default()),
             Shape::Gate { gate, .. } => {
                 FeatureState::Gate(Box::new(GateState::new(gate, self.plane.project(movement.from.at))))
             }
         }
     }
 
-    /// Takes the next movement of a track.
-    pub fn advance(&self, state: &mut FeatureState, movement: &Movement) {
+    /// Takes the next movement of a track. Whether what is judged may have changed.
+    pub fn advance(&self, state: &mut FeatureState, movement: &Movement) -> bool {
         let line = Line::new(self.plane.project(movement.from.at), self.plane.project(movement.to.at));
         match (&self.shape, state) {
             (Shape::Area { area, hysteresis_m }, FeatureState::Area(state)) => {
                 state.advance(area, *hysteresis_m, &line, movement);
+                true
             }
             (Shape::Gate { gate, settle }, FeatureState::Gate(state)) => {
                 state.advance(gate, *settle, &line, movement);
+                true
             }
-            _ => debug_assert!(false, "a state belongs to the feature it was made for"),
+            (Shape::Zone { area, buffer_m }, FeatureState::Polygon(state)) => {
+                state.advance(area, *buffer_m, &line, movement)
+            }
+            _ => {
+                debug_assert!(false, "a state belongs to the feature it was made for");
+                true
+            }
         }
     }
 
@@ -199,14 +278,19 @@ fn middle_of(points: &[LonLat]) -> (Ecef, Plane) {
 pub struct Features {
     /// All features, by id.
     pub all: Vec<Feature>,
+    /// The zones of the event, by segment, the lowest limit first.
+    pub zones: Vec<ZonePlan>,
     index: RTree<GeomWithData<Rectangle<[f64; 3]>, FeatureId>>,
-    /// Waypoints stand behind the geofences, from this id on.
+    /// Waypoints stand behind all others, from this id on.
     first_waypoint: usize,
     max_plausible_kmh: f64,
+    /// The event's `max_gap_seconds` in microseconds.
+    pub(crate) max_gap_us: i64,
 }
 
 impl Features {
-    /// The geofences and waypoints of an event, in the order of their tables. Cancelled waypoints are none.
+    /// The geofences, zones, parcs fermes and waypoints of an event, in the order of their tables. Cancelled waypoints
+    /// are none.
     pub fn of_event(tables: &Tables, event: &Event) -> Self {
         let event_id = event.id;
         let stages: Vec<Uuid> =
@@ -220,7 +304,11 @@ impl Features {
             .iter()
             .filter(|w| !w.cancelled && segments.contains(&w.segment_id))
             .filter_map(Feature::waypoint);
+        let zones = ZonePlan::of_segments(tables, &segments);
         let mut all: Vec<Feature> = geofences.collect();
+        all.extend((0..).zip(&zones).flat_map(|(number, zone)| Feature::of_zone(number, zone)));
+        let of_event = tables.segments.iter().filter(|s| stages.contains(&s.stage_id));
+        all.extend(of_event.filter_map(|segment| Feature::parc_ferme(segment, tables)));
         let first_waypoint = all.len();
         all.extend(waypoints);
         let boxes = (0..).zip(&all).map(|(id, feature)| {
@@ -230,7 +318,14 @@ impl Features {
             GeomWithData::new(Rectangle::from_corners(low, high), id)
         });
         let index = RTree::bulk_load(boxes.collect());
-        Self { all, index, first_waypoint, max_plausible_kmh: event.max_plausible_kmh }
+        Self {
+            all,
+            zones,
+            index,
+            first_waypoint,
+            max_plausible_kmh: event.max_plausible_kmh,
+            max_gap_us: round_to(event.max_gap_seconds, 1e6),
+        }
     }
 
     /// The waypoints that the vehicle may have visited between the two fixes of a movement, by no route faster
@@ -239,7 +334,9 @@ impl Features {
         #[allow(clippy::cast_precision_loss, reason = "microseconds between two fixes fit 53 bits")]
         let seconds = (movement.to.ts.micros() - movement.from.ts.micros()) as f64 / 1e6;
         let reach_m = self.max_plausible_kmh / 3.6 * seconds;
-        (0..).zip(&self.all).skip(self.first_waypoint).filter_map(move |(id, feature)| {
+        let waypoints = (0..).zip(&self.all).skip(self.first_waypoint);
+        let waypoints = waypoints.filter(|(_, feature)| matches!(feature.role, Role::Waypoint(_)));
+        waypoints.filter_map(move |(id, feature)| {
             let detour = earth::distance_m(movement.from.at, feature.middle)
                 + earth::distance_m(feature.middle, movement.to.at);
             (detour - 2.0 * feature.reach_m() <= reach_m).then_some(id)

@@ -13,6 +13,7 @@ use super::roster::{Carried, Roster, TimingSpan, carried, timing_spans};
 use super::tables::{
     Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Segment, Stage, Tables, Waypoint,
 };
+use super::zone::ZonePlan;
 use crate::time::Timestamp;
 use crate::track::TrackRules;
 
@@ -75,6 +76,8 @@ pub struct SegmentPlan {
     pub row: Segment,
     /// Its waypoints in roadbook order, without cancelled ones.
     pub waypoints: Vec<WaypointPlan>,
+    /// Its zones, the lowest limit first.
+    pub zones: Vec<ZonePlan>,
     /// Its neutralisations, by id.
     pub neutralisations: Vec<Neutralisation>,
     /// The slots that were handed out, by entry.
@@ -171,11 +174,15 @@ fn fingerprint(tables: &Tables, event: &Event, features: &Features) -> Uuid {
     let has = |role| features.all.iter().any(|feature| feature.role == role);
     let geofences = tables.geofences.iter().filter(|row| has(Role::Geofence(row.id)));
     let waypoints = tables.waypoints.iter().filter(|row| has(Role::Waypoint(row.id)));
+    let parcs_fermes = tables.segments.iter().filter(|row| has(Role::ParcFerme(row.id)));
+    let parcs_fermes = parcs_fermes.map(|row| (row.id, row.entry_geofence_id, row.absence_meters));
     let rows = serde_json::json!([
         format!("{:?}", TrackRules::of(event)),
         event.max_plausible_kmh,
         geofences.collect::<Vec<_>>(),
         waypoints.collect::<Vec<_>>(),
+        features.zones.iter().map(|zone| &zone.row).collect::<Vec<_>>(),
+        parcs_fermes.collect::<Vec<_>>(),
     ]);
     Uuid::new_v5(&Uuid::NAMESPACE_OID, rows.to_string().as_bytes())
 }
@@ -214,6 +221,7 @@ impl SegmentPlan {
         Self {
             row: row.clone(),
             waypoints: waypoints.collect(),
+            zones: features.zones.iter().filter(|zone| zone.row.segment_id == row.id).cloned().collect(),
             neutralisations,
             starts: starts.map(|s| (s.entry_id, s.clone())).collect(),
         }

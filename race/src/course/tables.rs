@@ -63,6 +63,16 @@ pub enum Truncation {
     Second,
 }
 
+impl Truncation {
+    /// The unit in milliseconds.
+    pub const fn unit_ms(self) -> i64 {
+        match self {
+            Self::Millisecond => 1,
+            Self::Second => 1_000,
+        }
+    }
+}
+
 /// What a segment of a stage is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

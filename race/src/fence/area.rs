@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line::{Line, Span, union};
+use super::line::{Line, Span, union, without};
 use super::touch::{Movement, Touch};
 use crate::num::cm;
 use crate::time::Timestamp;
@@ -73,6 +73,25 @@ impl Area {
         match self {
             Self::Circle { radius_m } => line.within_disc([0.0, 0.0], *radius_m).into_iter().collect(),
             Self::Polygon { rings } => inside_spans(rings, line),
+        }
+    }
+
+    /// Where a line is inside and farther than `buffer_m` from the boundary, which does not belong to it.
+    pub fn well_inside(&self, line: &Line, buffer_m: f64) -> Vec<Span> {
+        match self {
+            Self::Circle { radius_m } => line
+                .within_disc([0.0, 0.0], radius_m - buffer_m)
+                .filter(|_| *radius_m > buffer_m)
+                .into_iter()
+                .collect(),
+            Self::Polygon { rings } => {
+                let inside = inside_spans(rings, line);
+                if inside.is_empty() || buffer_m <= 0.0 {
+                    return inside;
+                }
+                let edge = edges(rings).filter_map(|(a, b)| line.within_capsule(a, b, buffer_m));
+                without(&inside, &union(edge.collect()))
+            }
         }
     }
 
@@ -212,7 +231,7 @@ impl AreaState {
         }
         let first = movement.touch_at(span.start);
         self.episodes.push(Episode {
-            since: first.ts,
+            since: first.instant,
             enter: (!movement.is_beginning()).then_some(first),
             last: movement.touch_at(span.end),
             outside,

@@ -141,6 +141,24 @@ pub fn union(mut spans: Vec<Span>) -> Vec<Span> {
     joined
 }
 
+/// The parts of `spans` that are in none of `holes`, both in order and without overlaps; touching ends leave nothing.
+pub fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
+    let mut left = Vec::with_capacity(spans.len());
+    for span in spans {
+        let mut start = span.start;
+        for hole in holes.iter().filter(|hole| hole.end > span.start && hole.start < span.end) {
+            if hole.start > start {
+                left.push(Span { start, end: hole.start });
+            }
+            start = start.max(hole.end);
+        }
+        if start < span.end {
+            left.push(Span { start, end: span.end });
+        }
+    }
+    left
+}
+
 /// Metres from a point to the piece from `a` to `b`.
 pub fn distance_to_piece(point: [f64; 2], a: [f64; 2], b: [f64; 2]) -> f64 {
     let nearest = Line::new(a, b);

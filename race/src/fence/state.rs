@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::area::{AreaState, Episode};
 use super::gate::{GateState, Way};
-use super::touch::{Movement, Touch};
+use super::silence::Silences;
+use super::touch::{Movement, Touch, Trace};
+use super::zone::{Speed, SpeedLog, Stretch};
 use crate::course::feature::{FeatureId, FeatureState, Features, Role};
 use crate::record::Direction;
 use crate::time::Timestamp;
@@ -16,7 +18,9 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FenceState {
     states: Vec<(FeatureId, FeatureState)>,
+    speeds: SpeedLog,
     doubts: BTreeMap<FeatureId, Vec<Gap>>,
+    silences: Silences,
     end: Option<Timestamp>,
 }
 
@@ -53,6 +57,17 @@ pub struct Visit {
     pub weak: bool,
     /// The fixes that bracket its beginning.
     pub fixes: [Timestamp; 2],
+    /// Where on the track it began; none for a track that begins inside.
+    pub trace: Option<Trace>,
+}
+
+/// A time out of parc ferme, farther than its `absence_meters`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StayOut {
+    /// Where it left: the last touch of the boundary.
+    pub exit: Touch,
+    /// Where it came back; none when it did not.
+    pub enter: Option<Touch>,
 }
 
 /// What a track shows: every crossing and every visit, in order of time.
@@ -64,25 +79,53 @@ pub struct Evidence {
     pub visits: BTreeMap<Uuid, Vec<Visit>>,
     /// By waypoint id: gaps long enough that the vehicle may have visited it unseen.
     pub doubts: BTreeMap<Uuid, Vec<Gap>>,
+    /// By zone id.
+    pub zones: BTreeMap<Uuid, ZoneEvidence>,
+    /// Movements faster than a limit that may have been enforced, in order of time.
+    pub speeds: Vec<Speed>,
+    /// By segment id, for a parc ferme.
+    pub absences: BTreeMap<Uuid, Vec<StayOut>>,
+    /// Where there are no fixes.
+    pub silences: Silences,
     /// The last used fix.
     pub end: Option<Timestamp>,
 }
 
+/// What a track shows at one zone, in order of time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ZoneEvidence {
+    /// Visits of its polygon.
+    pub visits: Vec<Episode>,
+    /// Where the track was farther inside its polygon than the buffer.
+    pub enforced: Vec<Stretch>,
+    /// When it came into the circle around its DZ.
+    pub begin_enters: Vec<Touch>,
+    /// When it left the circle around its DZ.
+    pub begin_exits: Vec<Touch>,
+    /// When it came into the circle around its FZ.
+    pub end_enters: Vec<Touch>,
+}
+
 impl FenceState {
-    /// Takes the next movement of the track; `near` is what [`Features::near`] found for it.
-    pub fn advance(&mut self, features: &Features, near: &[FeatureId], movement: &Movement) {
+    /// Takes the next movement of the track; `near` is what [`Features::near`] found for it. Whether what is judged
+    /// may have changed.
+    pub fn advance(&mut self, features: &Features, near: &[FeatureId], movement: &Movement) -> bool {
+        let mut changed = movement.weak || self.end.is_none();
         self.end = Some(movement.to.ts);
+        self.silences.advance(movement, features.max_gap_us);
         for &id in near {
             let feature = &features.all[id as usize];
             let at = self.states.binary_search_by_key(&id, |(id, _)| *id).unwrap_or_else(|at| {
                 self.states.insert(at, (id, feature.first_state(movement)));
                 at
             });
-            feature.advance(&mut self.states[at].1, movement);
+            changed |= feature.advance(&mut self.states[at].1, movement);
         }
+        changed |= self.speeds.advance(features, near, &self.states, movement);
         if movement.weak {
             self.doubt(features, movement);
         }
+        changed
     }
 
     /// Notes which waypoints may have been visited in a gap. A track that is all gaps makes one long one.
@@ -99,7 +142,12 @@ impl FenceState {
 
     /// What the track shows if it ends here.
     pub fn evidence(&self, features: &Features) -> Evidence {
-        let mut evidence = Evidence { end: self.end, ..Evidence::default() };
+        let mut evidence = Evidence {
+            end: self.end,
+            speeds: self.speeds.speeds.clone(),
+            silences: self.silences.clone(),
+            ..Evidence::default()
+        };
         for (id, state) in &self.states {
             let feature = &features.all[*id as usize];
             match (feature.role, state) {
@@ -107,6 +155,7 @@ impl FenceState {
                     let mut events = match state {
                         FeatureState::Area(state) => area_events(state),
                         FeatureState::Gate(state) => gate_events(state),
+                        FeatureState::Polygon(_) => continue,
                     };
                     events.retain(|event| feature.holds_at(event.first.ts));
                     if !events.is_empty() {
@@ -120,7 +169,25 @@ impl FenceState {
                         evidence.visits.insert(id, visits);
                     }
                 }
-                (Role::Waypoint(_), FeatureState::Gate(_)) => {}
+                (Role::ZonePolygon(zone), FeatureState::Polygon(state)) => {
+                    let found = evidence.zones.entry(features.zones[zone as usize].row.id).or_default();
+                    found.visits.clone_from(&state.visits.episodes);
+                    found.enforced.clone_from(&state.enforced);
+                }
+                (Role::ZoneBegin(zone), FeatureState::Area(state)) => {
+                    let found = evidence.zones.entry(features.zones[zone as usize].row.id).or_default();
+                    found.begin_enters = enters(state).collect();
+                    let left = state.episodes.iter().filter(|visit| visit.closed || visit.outside);
+                    found.begin_exits = left.map(|visit| visit.last).collect();
+                }
+                (Role::ZoneEnd(zone), FeatureState::Area(state)) => {
+                    let found = evidence.zones.entry(features.zones[zone as usize].row.id).or_default();
+                    found.end_enters = enters(state).collect();
+                }
+                (Role::ParcFerme(id), FeatureState::Area(state)) => {
+                    evidence.absences.insert(id, stays_out(state));
+                }
+                _ => debug_assert!(false, "a state belongs to the feature it was made for"),
             }
         }
         for (id, gaps) in &self.doubts {
@@ -132,9 +199,28 @@ impl FenceState {
     }
 }
 
+fn enters(state: &AreaState) -> impl Iterator<Item = Touch> {
+    state.episodes.iter().filter_map(|episode| episode.enter)
+}
+
 fn visit(episode: &Episode) -> Visit {
     let begin = episode.enter.as_ref().unwrap_or(&episode.last);
-    Visit { from: episode.since.to_ms(), to: episode.last.ts, weak: !episode.strong, fixes: begin.fixes }
+    Visit {
+        from: episode.since.to_ms(),
+        to: episode.last.ts,
+        weak: !episode.strong,
+        fixes: begin.fixes,
+        trace: episode.enter.map(|enter| enter.trace()),
+    }
+}
+
+fn stays_out(state: &AreaState) -> Vec<StayOut> {
+    let episodes = state.episodes.iter().enumerate().filter(|(_, episode)| episode.closed);
+    let out = episodes.map(|(n, episode)| StayOut {
+        exit: episode.last,
+        enter: state.episodes.get(n + 1).and_then(|next| next.enter),
+    });
+    out.collect()
 }
 
 fn area_events(state: &AreaState) -> Vec<FenceEvent> {

@@ -8,6 +8,7 @@ use crate::course::plan::{EntryPlan, EventPlan};
 use crate::course::tables::Geofence;
 use crate::earth;
 use crate::fence::state::{Evidence, FenceEvent};
+use crate::fence::touch::{Touch, Trace};
 use crate::ids::{Key, row_id};
 use crate::num::degrees_e7;
 use crate::record::{Crossing, CrossingStatus, Direction};
@@ -22,7 +23,8 @@ pub struct CrossingBook {
 #[derive(Debug)]
 struct Noted {
     row: Crossing,
-    last: Timestamp,
+    first: Trace,
+    last: Touch,
 }
 
 /// A crossing as the matching of segments sees it.
@@ -34,6 +36,8 @@ pub struct Mark {
     pub crossing_id: Option<Uuid>,
     /// A person should look.
     pub needs_review: bool,
+    /// Where on the track it is; none for a start by the clock.
+    pub trace: Option<Trace>,
 }
 
 impl CrossingBook {
@@ -46,8 +50,11 @@ impl CrossingBook {
             // Two within one millisecond, at a fence without hysteresis, are one row.
             let mut seen = BTreeSet::new();
             let distinct = events.iter().filter(|event| seen.insert((event.direction, event.first.ts)));
-            let noted = distinct
-                .map(|event| Noted { row: row(entry.row.id, *id, event, status), last: event.last.ts });
+            let noted = distinct.map(|event| Noted {
+                row: row(entry.row.id, *id, event, status),
+                first: event.first.trace(),
+                last: event.last,
+            });
             (*id, noted.collect())
         });
         Self { by_geofence: by_geofence.collect() }
@@ -63,13 +70,19 @@ impl CrossingBook {
 
     /// The crossings of a geofence in these directions that count, with the instant of their first touch.
     pub fn firsts(&self, geofence: Option<Uuid>, directions: [Direction; 2]) -> impl Iterator<Item = Mark> {
-        self.counting(geofence, directions).map(|noted| noted.mark(noted.row.ts))
+        self.counting(geofence, directions).map(|noted| noted.mark(noted.row.ts, noted.first))
     }
 
     /// The crossings of a geofence in these directions that count, with the instant of their last touch: what a
     /// start takes.
     pub fn lasts(&self, geofence: Option<Uuid>, directions: [Direction; 2]) -> impl Iterator<Item = Mark> {
-        self.counting(geofence, directions).map(|noted| noted.mark(noted.last))
+        self.counting(geofence, directions).map(|noted| noted.mark(noted.last.ts, noted.last.trace()))
+    }
+
+    /// When a geofence was crossed by anything that counts.
+    pub fn counted(&self, geofence: Option<Uuid>) -> impl Iterator<Item = Timestamp> {
+        let any = [[Direction::Enter, Direction::Exit], [Direction::Cross; 2]];
+        any.into_iter().flat_map(move |directions| self.firsts(geofence, directions)).map(|mark| mark.at)
     }
 
     fn counting(&self, geofence: Option<Uuid>, directions: [Direction; 2]) -> impl Iterator<Item = &Noted> {
@@ -93,8 +106,8 @@ impl CrossingBook {
 }
 
 impl Noted {
-    fn mark(&self, at: Timestamp) -> Mark {
-        Mark { at, crossing_id: Some(self.row.id), needs_review: self.row.needs_review }
+    fn mark(&self, at: Timestamp, trace: Trace) -> Mark {
+        Mark { at, crossing_id: Some(self.row.id), needs_review: self.row.needs_review, trace: Some(trace) }
     }
 }
 

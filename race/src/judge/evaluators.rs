@@ -1,9 +1,27 @@
 //! The registry of penalty evaluators: one file each, one line here. What a penalty table's `type` may be is what
 //! stands here.
 
+mod did_not_finish;
+mod did_not_start;
+mod early_check_in;
 mod early_neutralisation;
+mod false_start;
+mod late_check_in;
+mod late_start;
+mod late_total;
+mod left_parc_ferme;
+mod missed_geofence;
 mod missed_waypoint;
 mod missed_waypoint_ratio;
+mod no_evidence;
+mod scoped;
+mod segment_over_time;
+mod speeding;
+mod speeding_average;
+mod speeding_impulse;
+mod speeding_ordinal;
+mod speeding_peak;
+mod speeding_time_gained;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -15,8 +33,27 @@ use crate::course::tables::BelongsTo;
 use crate::time::Timestamp;
 
 /// Every evaluator, in the order in which offences are found.
-pub const REGISTRY: &[Evaluator] =
-    &[missed_waypoint::EVALUATOR, missed_waypoint_ratio::EVALUATOR, early_neutralisation::EVALUATOR];
+pub const REGISTRY: &[Evaluator] = &[
+    missed_waypoint::EVALUATOR,
+    missed_waypoint_ratio::EVALUATOR,
+    early_neutralisation::EVALUATOR,
+    speeding_peak::EVALUATOR,
+    speeding_time_gained::EVALUATOR,
+    speeding_impulse::EVALUATOR,
+    speeding_average::EVALUATOR,
+    speeding_ordinal::EVALUATOR,
+    late_check_in::EVALUATOR,
+    early_check_in::EVALUATOR,
+    late_start::EVALUATOR,
+    late_total::EVALUATOR,
+    false_start::EVALUATOR,
+    segment_over_time::EVALUATOR,
+    left_parc_ferme::EVALUATOR,
+    missed_geofence::EVALUATOR,
+    no_evidence::EVALUATOR,
+    did_not_start::EVALUATOR,
+    did_not_finish::EVALUATOR,
+];
 
 /// Finds the offences of one kind.
 #[derive(Debug)]
@@ -90,15 +127,37 @@ impl<'a> Case<'a> {
         within: Option<(BelongsTo, Uuid)>,
         segment: &SegmentView<'_>,
     ) -> Option<TableAt<'a>> {
+        self.table_at(evaluator, kind, within, segment, decided_at(segment)?)
+    }
+
+    /// The same for something that began at an instant.
+    /// The same for something that began at `at`.
+    pub fn table_at(
+        &self,
+        evaluator: &str,
+        kind: Option<&str>,
+        within: Option<(BelongsTo, Uuid)>,
+        segment: &SegmentView<'_>,
+        at: Timestamp,
+    ) -> Option<TableAt<'a>> {
         let wider = [
             (BelongsTo::Segment, segment.plan.row.id),
             (BelongsTo::Stage, segment.plan.row.stage_id),
             (BelongsTo::Event, self.event.row.id),
         ];
         let scopes: Vec<(BelongsTo, Uuid)> = within.into_iter().chain(wider).collect();
-        let at = decided_at(segment)?;
         self.event.formulas.closest(evaluator, self.entry.row.class_id, kind, &scopes, at)
     }
+
+    /// To how many milliseconds instants are truncated before minutes are counted between them.
+    pub fn minutes_unit_ms(&self) -> i64 {
+        if self.event.row.minute_truncation { 60_000 } else { self.event.row.truncation.unit_ms() }
+    }
+}
+
+/// The inputs of an offence by name.
+fn inputs<const N: usize>(named: [(&str, Value); N]) -> Map<String, Value> {
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// When what is missing at the end of a segment began to be missing: at its start, or at the close for who never

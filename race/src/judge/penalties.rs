@@ -28,7 +28,8 @@ pub fn of_stage(
     for evaluator in evaluators::REGISTRY {
         let mut offences = Vec::new();
         (evaluator.find)(&case, &mut offences);
-        offences.sort_by_key(|offence| (offence.start, offence.place));
+        // Offences are counted in the order in which they happened.
+        offences.sort_by_key(|o| (o.start.or(o.window.map(|[from, _]| from)), o.place));
         for offence in offences {
             let ordinal = ordinals.entry(evaluator.name).or_default();
             if matches!(offence.measures, Measures::Ordinal(_)) {

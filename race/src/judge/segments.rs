@@ -1,13 +1,23 @@
 //! Matching the segments of a stage along the track: each from the finish of the one before.
 
+mod departure;
+mod due;
+mod geofences;
+mod parc_ferme;
+mod silence;
+
+pub use due::Due;
+pub use parc_ferme::Absence;
+
 use uuid::Uuid;
 
 use super::crossings::{CrossingBook, Mark};
 use super::waypoints::{self, WaypointOutcome, Window};
+use super::zones::{self, Drive, Passage};
 use crate::course::feature::holds_at;
-use crate::course::plan::{EntryPlan, SegmentPlan, StagePlan};
-use crate::course::tables::{Neutralisation, SegmentType, StartEdge, StartMode, StartPick};
-use crate::fence::state::Evidence;
+use crate::course::plan::{EntryPlan, EventPlan, SegmentPlan, StagePlan};
+use crate::course::tables::{Neutralisation, Segment, SegmentType, StartEdge, StartMode, StartPick};
+use crate::fence::state::{Evidence, Gap};
 use crate::num::round_to;
 use crate::record::Direction;
 use crate::time::Timestamp;
@@ -35,6 +45,16 @@ pub struct SegmentView<'a> {
     pub finish: Option<Mark>,
     /// Passages of the finish so far.
     pub passages: u32,
+    /// When it really left, where the clock says when it starts.
+    pub departure: Option<Mark>,
+    /// When it is due, for a liaison.
+    pub due: Option<Due>,
+    /// Its geofences that were never crossed in its time.
+    pub missed_geofences: Vec<Uuid>,
+    /// When it was absent, for a parc ferme.
+    pub absences: Vec<Absence>,
+    /// When nobody saw the vehicle for too long.
+    pub silences: Vec<Gap>,
     /// When a person closed the stage.
     pub closed_at: Option<Timestamp>,
     /// Nothing more can happen in it: finished, or the stage is closed.
@@ -43,6 +63,8 @@ pub struct SegmentView<'a> {
     pub waypoints: Vec<WaypointOutcome<'a>>,
     /// What was taken off.
     pub neutralised: Vec<NeutralisationOutcome<'a>>,
+    /// Visits of its zones, by zone.
+    pub zone_passages: Vec<Passage<'a>>,
     /// Something beneath waits for a person's confirmation.
     pub awaits_confirmation: bool,
 }
@@ -70,6 +92,7 @@ pub struct Cursor {
     at: Timestamp,
     /// It is a finish, which may be the next start at once; an unfinished segment's start may not serve again.
     is_finish: bool,
+    needs_review: bool,
 }
 
 impl Cursor {
@@ -78,22 +101,29 @@ impl Cursor {
     }
 }
 
-/// Matches a stage. `cursor` is how far the segments before reach, and becomes how far this stage's do. `unit_ms` is
-/// what instants are truncated to before they are subtracted.
+/// Matches stage `n` of an event. `cursor` is how far the segments before reach, and becomes how far this stage's do.
 pub fn view<'a>(
-    plan: &'a StagePlan,
+    event: &'a EventPlan,
+    n: usize,
     entry: &EntryPlan,
     evidence: &Evidence,
     book: &CrossingBook,
-    unit_ms: i64,
     cursor: &mut Option<Cursor>,
 ) -> StageView<'a> {
+    let plan = &event.stages[n];
     let closed_at = plan.row.closed_at;
+    let unit_ms = event.row.truncation.unit_ms();
+    let mut following = event.stages[n..].iter().flat_map(|stage| &stage.segments).skip(1);
     let segments = plan.segments.iter().map(|segment| {
+        let next_slot = following.next().and_then(|next| next.starts.get(&entry.row.id)?.target_at);
+        let after = *cursor;
+        let entry = entry.row.id;
         let matched =
-            Matching { segment, closed_at, after: *cursor, entry: entry.row.id, evidence, book, unit_ms };
+            Matching { event, segment, closed_at, next_slot, after, entry, evidence, book, unit_ms };
         let view = matched.view();
-        let reached = |mark: Option<Mark>, is_finish| mark.map(|m| Cursor { at: m.at, is_finish });
+        let reached = |mark: Option<Mark>, is_finish| {
+            mark.map(|m| Cursor { at: m.at, is_finish, needs_review: m.needs_review })
+        };
         *cursor = reached(view.finish, true).or(reached(view.start, false)).or(*cursor);
         view
     });
@@ -101,8 +131,11 @@ pub fn view<'a>(
 }
 
 struct Matching<'a, 'b> {
+    event: &'a EventPlan,
     segment: &'a SegmentPlan,
     closed_at: Option<Timestamp>,
+    /// The entry's slot in the next segment, also of the next stage.
+    next_slot: Option<Timestamp>,
     after: Option<Cursor>,
     entry: Uuid,
     evidence: &'b Evidence,
@@ -118,7 +151,8 @@ impl<'a> Matching<'a, '_> {
             SegmentType::Liaison => self.liaison_start(),
             SegmentType::ParcFerme => self.first(self.book.firsts(row.entry_geofence_id, ENTER)),
         };
-        let wanted = row.laps.unwrap_or(1).max(1);
+        let is_open_ended = is_open_ended(row, self.closed_at);
+        let wanted = if is_open_ended { u32::MAX } else { row.laps.unwrap_or(1).max(1) };
         let passages = match row.kind {
             SegmentType::SpecialStage => start.map(|s| self.passages(s.at, wanted)).unwrap_or_default(),
             SegmentType::Liaison => {
@@ -133,7 +167,8 @@ impl<'a> Matching<'a, '_> {
             SegmentType::ParcFerme => Vec::new(),
         };
         let reached = u32::try_from(passages.len()).unwrap_or(u32::MAX);
-        let finish = if reached >= wanted { passages.last().copied() } else { None };
+        let is_over = is_open_ended || reached >= wanted;
+        let finish = passages.last().copied().filter(|_| is_over);
         let neutralised = start.map(|s| self.neutralised(s.at, finish)).unwrap_or_default();
         let until = finish.map(|f| f.at).or(self.closed_at);
         let from = match row.kind {
@@ -145,15 +180,23 @@ impl<'a> Matching<'a, '_> {
         };
         let window = Window { from, until, entry: self.entry_crossing(start), exit: finish };
         let waypoints = waypoints::outcomes(self.segment, &window, self.closed_at, self.evidence);
+        let drive = Drive { segment: self.segment, from, until, start, finish, waypoints: &waypoints };
+        let zone_passages = zones::passages(&drive, self.evidence);
         SegmentView {
             plan: self.segment,
             start,
             finish,
             passages: reached,
+            departure: self.departure(start),
+            due: self.due(),
+            missed_geofences: self.missed_geofences(until),
+            absences: self.absences(start),
+            silences: self.silences(start, until),
             closed_at: self.closed_at,
             decided: finish.is_some() || self.closed_at.is_some(),
             waypoints,
             neutralised,
+            zone_passages,
             awaits_confirmation: self.awaits_confirmation(until),
         }
     }
@@ -200,7 +243,7 @@ impl<'a> Matching<'a, '_> {
             return self.first(self.book.lasts(self.segment.row.entry_geofence_id, EXIT));
         }
         let after = self.after.filter(|after| after.is_finish)?;
-        Some(Mark { at: after.at, crossing_id: None, needs_review: false })
+        Some(Mark { at: after.at, crossing_id: None, needs_review: false, trace: None })
     }
 
     fn special_stage_start(&self) -> Option<Mark> {
@@ -208,7 +251,7 @@ impl<'a> Matching<'a, '_> {
         if row.start_mode == StartMode::Standing {
             let at = self.segment.starts.get(&self.entry)?.target_at?.to_ms();
             let started = self.is_open(at) && self.took_part(at);
-            return started.then_some(Mark { at, crossing_id: None, needs_review: false });
+            return started.then_some(Mark { at, crossing_id: None, needs_review: false, trace: None });
         }
         let edge = match row.start_edge {
             StartEdge::Exit => EXIT,
@@ -220,12 +263,8 @@ impl<'a> Matching<'a, '_> {
         if row.start_pick == StartPick::First {
             return Some(first);
         }
-        // The last start before the course was really begun: before its first waypoint, and in any case before
-        // the finish that the first start leads to.
-        let begun = waypoints::first_visit(self.segment, first.at, self.evidence);
         let finished = self.passages(first.at, 1).first().map(|finish| finish.at);
-        let bound = begun.into_iter().chain(finished).min();
-        candidates.into_iter().rfind(|mark| bound.is_none_or(|bound| mark.at <= bound))
+        self.last_before_course(candidates, finished)
     }
 
     /// Whether the track shows that an entry with a slot at `target` took it: a start list alone makes nobody a
@@ -291,15 +330,44 @@ impl<'a> Matching<'a, '_> {
     }
 }
 
+/// Whether a segment lasts as many laps as are driven until the close: one from a geofence to the same geofence, whose
+/// stage is closed and which names no number of laps.
+fn is_open_ended(row: &Segment, closed_at: Option<Timestamp>) -> bool {
+    row.kind == SegmentType::SpecialStage
+        && row.laps.is_none()
+        && row.exit_geofence_id.is_some()
+        && row.entry_geofence_id == row.exit_geofence_id
+        && closed_at.is_some()
+}
+
 impl SegmentView<'_> {
+    /// Whether its passages are counted.
+    pub fn has_laps(&self) -> bool {
+        self.plan.row.laps.is_some() || is_open_ended(&self.plan.row, self.closed_at)
+    }
+
+    /// Whether a stage is finished only with this segment.
+    pub fn must_finish(&self) -> bool {
+        match self.plan.row.kind {
+            SegmentType::SpecialStage => true,
+            SegmentType::Liaison => self.plan.row.exit_geofence_id.is_some(),
+            SegmentType::ParcFerme => false,
+        }
+    }
+
+    /// Milliseconds from start to finish without what was neutralised, whatever its bogey and maximum time.
+    pub fn driven_ms(&self, unit_ms: i64) -> Option<i64> {
+        let (start, finish) = (self.start?, self.finish?);
+        let driven = finish.at.truncated(unit_ms).millis_since(start.at.truncated(unit_ms));
+        Some(driven - self.neutralised_ms())
+    }
+
     /// Milliseconds of a finished special stage: finish - start - neutralised, within its bogey and maximum time.
     /// `unit_ms` is what the instants are truncated to before they are subtracted.
     pub fn time_ms(&self, unit_ms: i64) -> Option<i64> {
-        let (start, finish) = (self.start?, self.finish?);
-        let driven = finish.at.truncated(unit_ms).millis_since(start.at.truncated(unit_ms));
+        let time = self.driven_ms(unit_ms)?;
         let row = &self.plan.row;
         let ms = |seconds: Option<f64>| seconds.map(|s| round_to(s, 1e3));
-        let time = driven - self.neutralised_ms();
         let at_least = ms(row.bogey_seconds).map_or(time, |bogey| time.max(bogey));
         Some(ms(row.maximum_seconds).map_or(at_least, |maximum| at_least.min(maximum)))
     }

@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::crossings::Mark;
 use super::penalties::{self, Ordinals};
 use super::segments::{SegmentView, StageView};
+use super::zones::Passage;
+use crate::course::formulas::Measure;
 use crate::course::plan::{EntryPlan, EventPlan};
 use crate::course::tables::{CountsFor, Operator, SegmentType};
 use crate::num::round_to;
@@ -72,6 +74,29 @@ pub struct SegmentEvaluation {
     pub doubtful: Vec<i64>,
     /// Numbers of those not yet validated while the segment is undecided.
     pub outstanding: Vec<i64>,
+    /// Visits of its zones in which something was too fast, whatever that costs.
+    pub speeding: Vec<SpeedingEvaluation>,
+}
+
+/// What was too fast in one visit of a zone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpeedingEvaluation {
+    /// The zone.
+    pub zone_id: Uuid,
+    /// From when the limit was enforced.
+    pub from: Timestamp,
+    /// Until when; none while the visit goes on.
+    pub to: Option<Timestamp>,
+    /// km/h over the limit at most, rounded to 0.01.
+    pub peak_over_kmh: f64,
+    /// km/h over the limit on the mean of what was too fast.
+    pub mean_over_kmh: f64,
+    /// Milliseconds too fast.
+    pub duration_ms: i64,
+    /// Milliseconds gained by it.
+    pub gained_ms: i64,
+    /// How many impulses.
+    pub impulses: usize,
 }
 
 /// A waypoint that was validated.
@@ -122,7 +147,7 @@ pub fn evaluate(
         StageStatus::Running | StageStatus::NotStarted | StageStatus::Dsq => None,
     };
     let official = |mark: Option<Mark>| mark.map(|m| m.at.truncated(unit_ms));
-    let has_laps = timed.iter().any(|s| s.plan.row.laps.is_some());
+    let has_laps = timed.iter().any(|s| s.has_laps());
     StageEvaluation {
         stage_id: view.plan.row.id,
         status,
@@ -148,17 +173,19 @@ fn status(view: &StageView<'_>, effects: &[Operator], excluded_before: bool) -> 
     if excluded_before || effects.contains(&Operator::Exclude) {
         return StageStatus::Dsq;
     }
+    match driven(view) {
+        StageStatus::Finished if effects.contains(&Operator::NotClassified) => StageStatus::Dnf,
+        status => status,
+    }
+}
+
+/// How far the track alone has come in a stage, whatever penalties make of it.
+pub fn driven(view: &StageView<'_>) -> StageStatus {
     let closed = view.plan.row.closed_at.is_some();
-    let must_finish = |s: &&SegmentView<'_>| match s.plan.row.kind {
-        SegmentType::SpecialStage => true,
-        SegmentType::Liaison => s.plan.row.exit_geofence_id.is_some(),
-        SegmentType::ParcFerme => false,
-    };
-    let finished = view.segments.iter().any(|s| must_finish(&s))
-        && view.segments.iter().filter(must_finish).all(|s| s.finish.is_some());
+    let finished = view.segments.iter().any(SegmentView::must_finish)
+        && view.segments.iter().filter(|s| s.must_finish()).all(|s| s.finish.is_some());
     let started = view.segments.iter().any(|s| s.start.is_some() || s.finish.is_some());
     match (finished, started, closed) {
-        (true, ..) if effects.contains(&Operator::NotClassified) => StageStatus::Dnf,
         (true, ..) => StageStatus::Finished,
         (false, true, false) => StageStatus::Running,
         (false, false, false) => StageStatus::NotStarted,
@@ -202,5 +229,21 @@ fn segment(view: &SegmentView<'_>, unit_ms: i64) -> SegmentEvaluation {
             .map(|w| w.plan.row.number)
             .collect(),
         outstanding,
+        speeding: view.zone_passages.iter().filter_map(speeding).collect(),
     }
+}
+
+fn speeding(passage: &Passage<'_>) -> Option<SpeedingEvaluation> {
+    let speeding = passage.speeding.as_ref()?;
+    let kmh = |ckmh| Measure::ratio(ckmh, 100).rounded();
+    Some(SpeedingEvaluation {
+        zone_id: passage.zone.row.id,
+        from: passage.from,
+        to: passage.to,
+        peak_over_kmh: kmh(speeding.peak_over_ckmh),
+        mean_over_kmh: kmh(speeding.mean_over_ckmh),
+        duration_ms: speeding.duration_ms,
+        gained_ms: speeding.gained_ms,
+        impulses: speeding.impulses_over_ckmh.len(),
+    })
 }

@@ -5,6 +5,7 @@ use crate::course::feature::holds_at;
 use crate::course::plan::{SegmentPlan, WaypointPlan};
 use crate::course::tables::WaypointOrder;
 use crate::fence::state::{Evidence, Visit};
+use crate::fence::touch::Trace;
 use crate::time::Timestamp;
 
 /// What became of one waypoint.
@@ -27,6 +28,8 @@ pub struct Validation {
     pub fixes: Option<[Timestamp; 2]>,
     /// All of the visit rests on weak evidence.
     pub needs_review: bool,
+    /// Where on the track it is, where the track shows it.
+    pub trace: Option<Trace>,
 }
 
 /// A stay that may validate, clipped to the segment.
@@ -113,7 +116,8 @@ fn stays(waypoint: &WaypointPlan, window: &Window, evidence: &Evidence) -> Vec<S
     let by_crossing = |mark: Mark| {
         // Who left before a start by the clock was there all the same.
         let at = mark.at.max(start);
-        let validation = Validation { at, fixes: None, needs_review: mark.needs_review };
+        let trace = mark.trace.filter(|_| mark.at == at);
+        let validation = Validation { at, fixes: None, needs_review: mark.needs_review, trace };
         Stay { from: at, to: at, validation }
     };
     let at_start = window.entry.filter(|_| waypoint.in_entry).map(by_crossing);
@@ -121,7 +125,8 @@ fn stays(waypoint: &WaypointPlan, window: &Window, evidence: &Evidence) -> Vec<S
     let visited = visits(waypoint, evidence).iter().filter_map(|visit| {
         let from = visit.from.max(start);
         let to = window.until.map_or(visit.to, |until| visit.to.min(until));
-        let validation = Validation { at: from, fixes: Some(visit.fixes), needs_review: visit.weak };
+        let trace = visit.trace.filter(|_| visit.from == from);
+        let validation = Validation { at: from, fixes: Some(visit.fixes), needs_review: visit.weak, trace };
         (from <= to).then_some(Stay { from, to, validation })
     });
     let mut stays: Vec<Stay> = at_start.into_iter().chain(at_finish).chain(visited).collect();
@@ -163,7 +168,8 @@ fn longest_series(stays: &[Vec<Stay>]) -> Vec<Option<Validation>> {
             .min_by_key(|stay| stay.from.max(now));
         if let Some(stay) = earliest {
             now = stay.from.max(now);
-            series[i] = Some(Validation { at: now, ..stay.validation });
+            let trace = stay.validation.trace.filter(|_| now == stay.from);
+            series[i] = Some(Validation { at: now, trace, ..stay.validation });
             wanted -= 1;
         }
     }
@@ -179,7 +185,7 @@ mod tests {
         Stay {
             from: at,
             to: Timestamp::from_millis(to),
-            validation: Validation { at, fixes: None, needs_review: false },
+            validation: Validation { at, fixes: None, needs_review: false, trace: None },
         }
     }
 

@@ -95,6 +95,7 @@ pub fn document() -> Value {
         "entry_devices": [{"id": id(4), "entry_id": id(2), "device_id": id(3)}],
         "stages": [{"id": id(5), "event_id": id(1), "name": "stage"}],
         "segments": [], "geofences": [], "waypoints": [], "neutralisations": [], "penalty_formulas": [],
+        "speed_limit_zones": [],
         "entry_segment_starts": []
     })
 }
