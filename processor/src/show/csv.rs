@@ -32,7 +32,7 @@ impl Cell {
     }
 
     /// A number, a flag or an instant.
-    pub(crate) fn value(value: impl ToString) -> Self {
+    pub(crate) fn value<T: ToString + Copy>(value: T) -> Self {
         Self(value.to_string())
     }
 
@@ -92,7 +92,7 @@ fn overall(board: &Board<'_>, standings: &OverallBoard<'_>) -> Result<String> {
             Cell::maybe(row.class_position),
             Cell::value(row.race_number),
             Cell::text(row.class.unwrap_or_default()),
-            Cell::value(row.status.as_str()),
+            Cell::text(row.status.as_str()),
             Cell::value(row.completed_stages),
             Cell::maybe(row.elapsed_ms),
             Cell::value(row.penalty_ms),
@@ -124,7 +124,7 @@ pub(crate) fn results(board: &Board<'_>) -> Result<String> {
             Cell::maybe(row.class_position),
             Cell::value(row.race_number),
             Cell::text(row.class.unwrap_or_default()),
-            Cell::value(row.status.as_str()),
+            Cell::text(row.status.as_str()),
             instant(row.started_at),
             instant(row.finished_at),
             Cell::maybe(row.laps),

@@ -110,7 +110,7 @@ pub(crate) struct PenaltyEvidence<'a> {
     pub(crate) arithmetic: Vec<String>,
     /// Where it happened, with how near the track came.
     pub(crate) places: Vec<Place<'a>>,
-    /// The stored positions of the instants that it names.
+    /// The stored positions of the instants that it names, and those around and within its window.
     pub(crate) evidence: Vec<&'a StoredFix>,
     pub(crate) overrides: Vec<&'a Override>,
     pub(crate) revisions: Vec<RevisionLine>,
@@ -256,10 +256,6 @@ impl<'a> Case<'a> {
         penalty: &'a Penalty,
     ) -> PenaltyEvidence<'a> {
         let by = penalty.override_id;
-        let mut instants = Vec::new();
-        shape::instants(&penalty.inputs, &mut instants);
-        instants.sort_unstable();
-        instants.dedup();
         PenaltyEvidence {
             id: penalty.id,
             stage: &stage.row.name,
@@ -277,7 +273,7 @@ impl<'a> Case<'a> {
             formula_id: penalty.formula_id,
             arithmetic: arithmetic::lines(penalty),
             places: places_of(self, stage, result, penalty),
-            evidence: instants.into_iter().filter_map(|ts| self.track.at(ts)).collect(),
+            evidence: shape::evidence(self, penalty),
             overrides: self.course.tables.overrides.iter().filter(|over| Some(over.id) == by).collect(),
             revisions: self.past.of(penalty.id),
         }

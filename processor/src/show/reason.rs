@@ -48,6 +48,14 @@ fn measured(penalty: &Penalty) -> String {
     if let Some(early) = inputs.get("early_ms").and_then(Value::as_i64) {
         parts.push(format!("left {} early", seconds(early)));
     }
+    if let Some(priced) = inputs.get("parts").and_then(Value::as_array) {
+        let measures = priced.iter().filter_map(|part| part["measure"].as_f64());
+        let measures: Vec<String> = measures.map(|measure| measure.to_string()).collect();
+        parts.push(format!("{} {unit}", words::list(&measures)).trim_end().to_owned());
+    }
+    if let Some(zone) = inputs.get("zone").and_then(Value::as_str).filter(|zone| !zone.is_empty()) {
+        parts.push(format!("in {zone}"));
+    }
     parts.join(", ")
 }
 

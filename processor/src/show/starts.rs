@@ -83,7 +83,7 @@ pub(crate) fn csv(board: &StartBoard<'_>) -> Result<String> {
             csv::instant(row.target_at),
             Cell::maybe(row.handed_out.and_then(|slot| slot.start_position)),
             csv::instant(row.handed_out.and_then(|slot| slot.target_at)),
-            Cell::value(row.change.as_str()),
+            Cell::text(row.change.as_str()),
             Cell::value(row.started),
         ]
     });

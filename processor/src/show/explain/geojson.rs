@@ -66,11 +66,12 @@ pub(crate) fn collection(case: &Case<'_>, explanation: &Explanation<'_>, asked: 
 }
 
 fn feature(geometry: Value, properties: Map<String, Value>, id: Option<String>) -> Value {
-    let mut feature = json!({"type": "Feature", "geometry": geometry, "properties": properties});
-    if let Some(id) = id {
-        feature["id"] = id.into();
-    }
-    feature
+    let mut members = Map::new();
+    members.insert("type".into(), "Feature".into());
+    members.extend(id.map(|id| ("id".into(), id.into())));
+    members.insert("geometry".into(), geometry);
+    members.insert("properties".into(), properties.into());
+    members.into()
 }
 
 fn object(value: Value) -> Map<String, Value> {

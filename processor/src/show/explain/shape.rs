@@ -6,6 +6,7 @@ use race::course::geometry::{Geometry, LonLat};
 use race::course::plan::StagePlan;
 use race::course::tables::{Geofence, Neutralisation, SpeedLimitZone, Waypoint};
 use race::earth::{distance_m, ecef};
+use race::ids::{Key, row_id};
 use race::judge::stage::StageEvaluation;
 use race::num::cm;
 use race::record::Penalty;
@@ -85,16 +86,11 @@ pub(super) fn places_of<'a>(
             };
             places.push(Place { row: PlaceRow::Waypoints(&waypoint.row), nearest: near });
         }
-        let of_instant =
-            |n: &&Neutralisation| penalty.evaluator == "early_neutralisation" && is_named(penalty, n.id);
-        let neutralised = segment.neutralisations.iter().filter(of_instant);
+        let neutralised = segment.neutralisations.iter().filter(|row| is_named(penalty, row.id));
         places.extend(neutralised.map(|row| Place { row: PlaceRow::Neutralisations(row), nearest: None }));
     }
-    let by_name = inputs.get("zone").and_then(Value::as_str);
     for zone in zones_of(case, stage) {
-        let is_of_segment = penalty.segment_id.is_none_or(|id| id == zone.segment_id);
-        let called = by_name.is_some_and(|name| !name.is_empty() && name == zone.name);
-        if is_of_segment && (called || is_named(penalty, zone.id)) {
+        if is_named(penalty, zone.id) {
             places.push(Place { row: PlaceRow::SpeedLimitZones(zone), nearest: None });
         }
     }
@@ -103,14 +99,25 @@ pub(super) fn places_of<'a>(
     places
 }
 
-/// Whether a penalty names a row of the course: among its inputs, or as what its table is for.
+/// Whether a row of the course is where a penalty happened, or what its table is for.
 fn is_named(penalty: &Penalty, id: Uuid) -> bool {
-    let id = Value::from(id.to_string());
-    let in_inputs = penalty.inputs.as_object().is_some_and(|inputs| {
-        inputs.values().any(|value| *value == id || value.as_array().is_some_and(|items| items.contains(&id)))
-    });
     let rows = penalty.formula_snapshot.as_array();
-    in_inputs || rows.is_some_and(|rows| rows.iter().any(|row| row["belongs_to_id"] == id))
+    let scope = rows.and_then(|rows| rows.first()).and_then(|row| row["belongs_to_id"].as_str());
+    let scope: Option<Uuid> = scope.and_then(|scope| scope.parse().ok());
+    // The place is a part of what names the row.
+    let key = |start| Key {
+        entry: penalty.entry_id,
+        what: &penalty.evaluator,
+        scope,
+        kind: penalty.kind.as_deref(),
+        place: Some(id),
+        direction: None,
+        start,
+    };
+    let inputs = &penalty.inputs;
+    let starts =
+        [&inputs["window"][0], &inputs["from"]].map(|start| start.as_str()?.parse::<Timestamp>().ok());
+    scope == Some(id) || std::iter::once(None).chain(starts).any(|start| row_id(&key(start)) == penalty.id)
 }
 
 fn nearest<'a>(case: &Case<'a>, result: &StageEvaluation, point: LonLat) -> Option<Nearest<'a>> {
@@ -125,8 +132,28 @@ fn nearest<'a>(case: &Case<'a>, result: &StageEvaluation, point: LonLat) -> Opti
     Some(Nearest { distance_m: distance_cm as f64 / 100.0, fix })
 }
 
+/// The stored fixes that a penalty rests on: those whose instants it names, and those around and within its window.
+pub(super) fn evidence<'a>(case: &Case<'a>, penalty: &Penalty) -> Vec<&'a StoredFix> {
+    let mut named = Vec::new();
+    instants(&penalty.inputs, &mut named);
+    let fixes = &case.track.fixes;
+    let window = &penalty.inputs["window"];
+    let window =
+        [&window[0], &window[1]].map(|end| end.as_str().and_then(|text| text.parse::<Timestamp>().ok()));
+    let within = match window {
+        [Some(from), Some(to)] => {
+            let first = fixes.partition_point(|fix| fix.ts <= from).saturating_sub(1);
+            let last = fixes.partition_point(|fix| fix.ts < to);
+            first..(last + 1).min(fixes.len())
+        }
+        _ => 0..0,
+    };
+    let is_shown = |(n, fix): &(usize, &StoredFix)| within.contains(n) || named.contains(&fix.ts);
+    fixes.iter().enumerate().filter(is_shown).map(|(_, fix)| fix).collect()
+}
+
 /// All instants that a document names, wherever they stand.
-pub(super) fn instants(value: &Value, found: &mut Vec<Timestamp>) {
+fn instants(value: &Value, found: &mut Vec<Timestamp>) {
     match value {
         Value::String(text) => found.extend(text.parse::<Timestamp>().ok()),
         Value::Array(items) => items.iter().for_each(|item| instants(item, found)),

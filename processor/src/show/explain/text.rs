@@ -13,6 +13,9 @@ use super::track::StoredFix;
 use super::{CrossingLine, Explanation, PenaltyEvidence, StageLine};
 use crate::show::words::{duration, escaped, instant, list, seconds, short};
 
+/// Fixes of a penalty that are told: a minute of a tracker that sends each second.
+const FIXES_TOLD: usize = 60;
+
 /// The whole explanation.
 pub(crate) fn text(explanation: &Explanation<'_>) -> String {
     let mut out = String::new();
@@ -129,8 +132,12 @@ fn of_penalty(out: &mut String, penalty: &PenaltyEvidence<'_>) {
     for place in &penalty.places {
         let _ = writeln!(out, "  at {}", of_place(place));
     }
-    for fix in &penalty.evidence {
+    for fix in penalty.evidence.iter().take(FIXES_TOLD) {
         of_fix(out, fix);
+    }
+    if penalty.evidence.len() > FIXES_TOLD {
+        let more = penalty.evidence.len() - FIXES_TOLD;
+        let _ = writeln!(out, "  and {more} more fixes, which --json tells");
     }
     decisions(out, &penalty.overrides);
     revisions(out, &penalty.revisions);
