@@ -1,6 +1,10 @@
 //! `processor explain` as its users run it.
 
-#![allow(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at what it does not expect"
+)]
 
 mod support;
 
@@ -159,4 +163,50 @@ fn a_platform_explains_the_same() {
     let here = without_revisions(document(&bench, &["1"]));
     let there = without_revisions(document(&bench, &["1", "--store", &database.url()]));
     assert_eq!(here, there);
+}
+
+#[test]
+fn a_speeding_is_written_out_from_zone_to_seconds() {
+    let bench = Bench::new();
+    let mut course = support::course();
+    let id = |n: u32| json!(format!("00000000-0000-0000-0000-{n:012}"));
+    let corner = |east: f64, north: f64| json!([30.0 + east / 111_000.0, 0.1 + north / 111_000.0]);
+    // As drawn by hand: clockwise, and without a name.
+    let ring = [(1_000.0, -60.0), (1_000.0, 60.0), (2_000.0, 60.0), (2_000.0, -60.0), (1_000.0, -60.0)];
+    let ring: Vec<Value> = ring.into_iter().map(|(east, north)| corner(east, north)).collect();
+    course["speed_limit_zones"] = json!([{
+        "id": id(60), "segment_id": id(20), "limit_kmh": 30, "geometry": {"type": "Polygon", "coordinates": [ring]}
+    }]);
+    let bracket = |n: u32, min: u32, max: Option<u32>, penalty: u32| {
+        json!({"id": id(n), "event_id": id(1), "belongs_to_type": "event", "belongs_to_id": id(1),
+            "type": "speeding_peak", "operator": "progressive", "offence_min": min, "offence_max": max,
+            "penalty": penalty})
+    };
+    course["penalty_formulas"] = json!([bracket(41, 0, Some(20), 10), bracket(42, 20, None, 20)]);
+    bench.write("course.json", course.to_string());
+    bench.write("d1.csv", csv(&drive(20.0)));
+    let (_, told, code) = bench.replay(&["d1.csv"]);
+    assert_eq!(code, 0, "{told}");
+
+    let explained = document(&bench, &["1"]);
+    let penalty = &explained["penalties"][0];
+    assert_eq!(penalty["type"], "speeding_peak");
+    let over = penalty["inputs"]["measure"].as_f64().unwrap();
+    let part = ((over - 20.0) * 100.0).round() / 100.0;
+    let ms = penalty["penalty_ms"].as_i64().unwrap();
+    assert_eq!(ms, 200_000 + (part * 20_000.0).round() as i64);
+    let step = penalty["arithmetic"][0].as_str().unwrap();
+    assert!(step.starts_with(&format!("{over} is above 20: 20 x 10 s + {part} x 20 s = ")), "{step}");
+    assert_eq!(penalty["places"][0]["table"], "speed_limit_zones");
+    assert_eq!(penalty["places"][0]["row"]["id"], id(60));
+    // A kilometre at 20 m/s, and the fixes around it.
+    let evidence = penalty["evidence"].as_array().unwrap().len();
+    assert!((50..54).contains(&evidence), "{evidence}");
+
+    run(&bench, &["1", "--geojson", "map.geojson"]);
+    let map: Value = serde_json::from_slice(&std::fs::read(bench.path("map.geojson")).unwrap()).unwrap();
+    let zone =
+        map["features"].as_array().unwrap().iter().find(|f| f["properties"]["kind"] == "zone").unwrap();
+    let ring: Vec<[f64; 2]> = serde_json::from_value(zone["geometry"]["coordinates"][0].clone()).unwrap();
+    assert!(ring.windows(2).map(|p| p[0][0] * p[1][1] - p[1][0] * p[0][1]).sum::<f64>() > 0.0);
 }

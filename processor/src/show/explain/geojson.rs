@@ -173,6 +173,8 @@ fn course(case: &Case<'_>, asked: Asked) -> Vec<Value> {
             let mut properties = object(json!(zone));
             properties.remove("geometry");
             properties.insert("kind".into(), "zone".into());
+            let name = format!("{} {} km/h", zone.name, zone.limit_kmh);
+            properties.insert("name".into(), name.trim_start().into());
             let at = zone.geometry.as_ref().map_or(Value::Null, |shape| geometry(shape, None));
             let at = if at.is_null() { stretch(case, zone.dz_waypoint_id, zone.fz_waypoint_id) } else { at };
             features.push(feature(at, properties, Some(zone.id.to_string())));
