@@ -23,9 +23,11 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "002_processor_positions.sql",
     "003_processor_state.sql",
     "004_processor_policy.sql",
+    "005_processor_record_history.sql",
     "standalone/001_event_tables.sql",
     "standalone/002_course_tables.sql",
     "standalone/003_race_records.sql",
+    "standalone/004_penalties_without_formula.sql",
 ];
 
 /// One file.

@@ -13,6 +13,7 @@ mod nearest;
 pub(crate) mod problem;
 pub(crate) mod resolved;
 pub(crate) mod secret;
+pub(crate) mod servers;
 pub(crate) mod settings;
 
 #[cfg(test)]

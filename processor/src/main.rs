@@ -3,8 +3,10 @@
 mod commands;
 mod config;
 mod course_file;
+mod judging;
 mod replay;
 mod run;
+mod show;
 mod store_url;
 mod table;
 mod tell;
@@ -38,6 +40,9 @@ enum Command {
     Replay(commands::replay::ReplayArgs),
     Import(Box<commands::import::ImportArgs>),
     Check(commands::check::CheckArgs),
+    Results(commands::results::ResultsArgs),
+    Explain(commands::explain::ExplainArgs),
+    StartList(commands::start_list::StartListArgs),
     Dlq(commands::dlq::DlqArgs),
     Config(Box<commands::config::ConfigCommand>),
 }
@@ -48,11 +53,14 @@ fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::run(&args),
         Command::Import(args) => commands::import::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Results(args) => commands::results::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::StartList(args) => commands::start_list::run(&args),
         Command::Dlq(args) => commands::dlq::run(&args),
         Command::Config(args) => commands::config::run(&args),
     };
     result.unwrap_or_else(|error| {
         tell!("error: {error:#}");
-        ExitCode::from(exit::DATA)
+        ExitCode::from(if error.is::<show::Usage>() { exit::USAGE } else { exit::DATA })
     })
 }

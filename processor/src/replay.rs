@@ -1,6 +1,5 @@
 //! What `processor replay` is wired from.
 
-pub(crate) mod outcome;
 pub(crate) mod playlist;
 pub(crate) mod sink;
 pub(crate) mod summary;

@@ -4,6 +4,7 @@
 //! [`Records`], for a processor that does not own the database. SQLite is the embedded default and a [`Store`]: one
 //! file, no server. PostgreSQL, with or without TimescaleDB, is the database of a platform and [`Live`].
 
+mod history;
 mod live;
 pub mod sqlite;
 mod tables;
@@ -13,11 +14,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use race::course::Tables;
+use race::course::tables::EntrySegmentStart;
 use race::position::{DeviceId, Position};
 use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
 use uuid::Uuid;
 
+pub use self::history::{Cause, RecordChange, RecordKind, Revision, StoredRecord};
 pub use self::live::{
     Claim, Fence, Judged, Live, Missing, NewState, OutboxRow, PositionWrite, SavedState, Touch, TrackSpan,
 };
@@ -170,20 +173,49 @@ pub trait Positions: Clone + Send + Sync + 'static {
 
 /// A database that also has the course and keeps the race records; every method is one transaction.
 pub trait Records: Positions {
+    /// The same database as it is now, for reading: what is committed later is not in it, and everything that writes is
+    /// refused. Kept for as long as a command runs, not longer: a database keeps what a snapshot may still read.
+    fn snapshot(&self) -> impl Future<Output = Result<Self, StoreError>> + Send;
+
     /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
     fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
 
-    /// Makes the stored records of one entry equal to `records`, see [`EntryRecords`] and [`Changes`].
+    /// Makes the stored records of one entry equal to `records`, see [`EntryRecords`] and [`Changes`]. Each row that
+    /// changes gets a [`Revision`] with the cause.
     fn save_records(
         &self,
         records: EntryRecords,
+        cause: Cause,
         at: Timestamp,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
-    /// Stores results by (entry, stage); a row that differs from the stored one moves its revision up.
+    /// Stores results by (entry, stage); a row that differs from the stored one moves its revision up, and gets a
+    /// [`Revision`] with the cause.
     fn save_results(
         &self,
         results: Vec<StageResult>,
+        cause: Cause,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
+
+    /// All revisions of the records of these entries, ordered by entry, kind, record and revision. None where the
+    /// database has no table for them, see [`Missing::unwritten`].
+    fn history(&self, entries: &[Uuid]) -> impl Future<Output = Result<Vec<Revision>, StoreError>> + Send;
+
+    /// The records of these entries that are true now, ordered by entry, kind and record.
+    fn stored_records(
+        &self,
+        entries: &[Uuid],
+    ) -> impl Future<Output = Result<Vec<StoredRecord>, StoreError>> + Send;
+}
+
+/// A database in which slots can be handed out.
+pub trait Starts: Records {
+    /// Stores slots by (entry, segment) in one transaction. One that a person set (`manual_override`) stays as it is,
+    /// whatever is offered; those that are not offered stay too.
+    fn save_starts(
+        &self,
+        starts: Vec<EntrySegmentStart>,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 }
 

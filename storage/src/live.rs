@@ -8,7 +8,7 @@ use race::record::StageResult;
 use race::time::Timestamp;
 use uuid::Uuid;
 
-use crate::{Changes, Committed, EntryRecords, Records, StoreError};
+use crate::{Cause, Changes, Committed, EntryRecords, Records, StoreError};
 
 /// Proof of a lease that was taken. What is committed under it is refused once another has taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct SavedState {
 pub struct Judged {
     /// What is true of it now.
     pub records: EntryRecords,
+    /// Why it was judged.
+    pub cause: Cause,
     /// How far it is evaluated; `None`: what was saved stays.
     pub state: Option<NewState>,
     /// The [`SavedState::dirty_revision`] that was read before its positions were: the entry is clean, unless it was
@@ -127,7 +129,8 @@ pub struct OutboxRow {
 pub struct Missing {
     /// Tables, and columns as `table.column`, without which race rules cannot be on.
     pub needed: Vec<String>,
-    /// Columns of records, as `table.column`, that will not be written; the rest of their row is.
+    /// Columns of records, as `table.column`, that will not be written, the rest of their row is; and the table of
+    /// their revisions, where it is not there.
     pub unwritten: Vec<String>,
 }
 
@@ -187,6 +190,8 @@ pub trait Live: Records {
         &self,
         fence: Option<&Fence>,
         results: &[StageResult],
+        cause: Cause,
+        at: Timestamp,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
     /// Changes that were not told yet, up to so many, the oldest first.

@@ -1,29 +1,37 @@
 //! The embedded database: one SQLite file, no server.
 //!
-//! Instants are stored as integer microseconds UTC, uuids and JSON as text; `sqlite/schema.sql` is the schema.
+//! Instants are stored as integer microseconds UTC, uuids and JSON as text; `sqlite/schema/` is the schema.
 //! Calls run on tokio's blocking threads, one at a time a handle and its clones. A call whose future is dropped
 //! still ends, in its own transaction.
 
 mod course;
 mod failure;
+mod history;
 mod ledger;
 mod open;
 mod positions;
 mod records;
 mod rows;
+mod starts;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use race::course::Tables;
+use race::course::tables::EntrySegmentStart;
 use race::position::{DeviceId, Position};
 use race::record::StageResult;
 use race::time::Timestamp;
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use self::failure::Failure;
-use crate::{Changes, Committed, EntryRecords, Positions, Records, Store, StoreError};
+use self::history::Why;
+use crate::{
+    Cause, Changes, Committed, EntryRecords, Positions, Records, Revision, Starts, Store, StoreError,
+    StoredRecord,
+};
 
 /// When what was committed is safe from a loss of power. A crash of the program alone never loses a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,16 +143,49 @@ impl Positions for SqliteStore {
 }
 
 impl Records for SqliteStore {
+    async fn snapshot(&self) -> Result<Self, StoreError> {
+        let path = Arc::clone(&self.path);
+        // Another connection: writes go on beside it.
+        let opened = self.call("taking a snapshot", move |_| open::open_snapshot(&path)).await?;
+        Ok(Self { connection: Arc::new(Mutex::new(opened)), path: Arc::clone(&self.path) })
+    }
+
     async fn load_course(&self) -> Result<Tables, StoreError> {
         self.call("reading the course", course::load).await
     }
 
-    async fn save_records(&self, records: EntryRecords, at: Timestamp) -> Result<Changes, StoreError> {
-        self.call("storing race records", move |c| records::save_entry(c, &records, at)).await
+    async fn save_records(
+        &self,
+        records: EntryRecords,
+        cause: Cause,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        self.call("storing race records", move |c| records::save_entry(c, &records, Why { cause, at })).await
     }
 
-    async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
-        self.call("storing results", move |c| records::save_results(c, &results)).await
+    async fn save_results(
+        &self,
+        results: Vec<StageResult>,
+        cause: Cause,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        self.call("storing results", move |c| records::save_results(c, &results, Why { cause, at })).await
+    }
+
+    async fn history(&self, entries: &[Uuid]) -> Result<Vec<Revision>, StoreError> {
+        let entries = entries.to_vec();
+        self.call("reading the history of records", move |c| history::read(c, &entries)).await
+    }
+
+    async fn stored_records(&self, entries: &[Uuid]) -> Result<Vec<StoredRecord>, StoreError> {
+        let entries = entries.to_vec();
+        self.call("reading race records", move |c| history::stored(c, &entries)).await
+    }
+}
+
+impl Starts for SqliteStore {
+    async fn save_starts(&self, slots: Vec<EntrySegmentStart>) -> Result<Changes, StoreError> {
+        self.call("handing out slots", move |c| starts::save(c, &slots)).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tables of the course, column by column as in a course file, parents before children; and those of the records.
 
 use self::Kind::{Document, Flag, Geometry, Instant, Plain};
+use crate::RecordKind;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,73 +117,57 @@ tables! {
 /// A table of records, with a `revision` that counts from 1 and mostly with `retracted_at`.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    pub(crate) kind: RecordKind,
     pub(crate) name: &'static str,
-    /// The columns that name a row; the first of `columns`.
+    /// The columns that name a row, the first of `columns`; the last of them names the record of an entry.
     pub(crate) key: &'static [&'static str],
     /// All that a row says.
-    pub(crate) columns: &'static [&'static str],
+    pub(crate) columns: &'static [(&'static str, Kind)],
 }
 
-pub(crate) const CROSSINGS: Ledger = Ledger {
-    name: "entry_crossings",
-    key: &["id"],
-    columns: &[
-        "id",
-        "entry_id",
-        "geofence_id",
-        "ts",
-        "direction",
-        "latitude",
-        "longitude",
-        "speed",
-        "uncertainty_ms",
-        "fix_before",
-        "fix_after",
-        "last_touch_at",
-        "needs_review",
-        "status",
-    ],
-};
+impl Ledger {
+    /// The table of a kind.
+    pub(crate) const fn of(kind: RecordKind) -> &'static Self {
+        match kind {
+            RecordKind::Crossing => &CROSSINGS,
+            RecordKind::Penalty => &PENALTIES,
+            RecordKind::Result => &RESULTS,
+        }
+    }
 
-pub(crate) const PENALTIES: Ledger = Ledger {
-    name: "entry_penalties",
-    key: &["id"],
-    columns: &[
-        "id",
-        "entry_id",
-        "stage_id",
-        "segment_id",
-        "type",
-        "kind",
-        "formula_id",
-        "formula_snapshot",
-        "inputs",
-        "penalty_ms",
-        "counts_for",
-        "status",
-        "override_id",
-        "needs_review",
-    ],
-};
+    /// The names of all columns.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.columns.iter().map(|(name, _)| *name)
+    }
 
-pub(crate) const RESULTS: Ledger = Ledger {
-    name: "stage_results",
-    key: &["entry_id", "stage_id"],
-    columns: &[
-        "entry_id",
-        "stage_id",
-        "status",
-        "started_at",
-        "finished_at",
-        "laps",
-        "elapsed_ms",
-        "neutralised_ms",
-        "clean_ms",
-        "penalty_ms",
-        "total_ms",
-        "position",
-        "class_position",
-        "gap_ms",
-        "provisional",
-    ],
-};
+    /// The column that names a record among those of its entry.
+    pub(crate) fn record_id(&self) -> &'static str {
+        self.key.last().copied().unwrap_or("id")
+    }
+}
+
+macro_rules! ledgers {
+    ($($constant:ident $kind:ident $name:literal [$($key:ident),*] { $($column:ident $(: $of:ident)?),* $(,)? })*) => {$(
+        pub(crate) const $constant: Ledger = Ledger {
+            kind: RecordKind::$kind,
+            name: $name,
+            key: &[$(stringify!($key)),*],
+            columns: &[$((stringify!($column), kind!($($of)?))),*],
+        };
+    )*};
+}
+
+ledgers! {
+    CROSSINGS Crossing "entry_crossings" [id] {
+        id, entry_id, geofence_id, ts: Instant, direction, latitude, longitude, speed, uncertainty_ms,
+        fix_before: Instant, fix_after: Instant, last_touch_at: Instant, needs_review: Flag, status,
+    }
+    PENALTIES Penalty "entry_penalties" [id] {
+        id, entry_id, stage_id, segment_id, type, kind, formula_id, formula_snapshot: Document,
+        inputs: Document, penalty_ms, counts_for: Document, status, override_id, needs_review: Flag,
+    }
+    RESULTS Result "stage_results" [entry_id, stage_id] {
+        entry_id, stage_id, status, started_at: Instant, finished_at: Instant, laps, elapsed_ms,
+        neutralised_ms, clean_ms, penalty_ms, total_ms, position, class_position, gap_ms, provisional: Flag,
+    }
+}

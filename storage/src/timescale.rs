@@ -12,6 +12,7 @@ mod dirty;
 mod encode;
 mod endpoint;
 mod failure;
+mod history;
 mod instant;
 mod lease;
 mod ledger;
@@ -25,6 +26,7 @@ mod recent;
 mod records;
 mod schema;
 mod session;
+mod starts;
 
 use std::fmt;
 use std::sync::Arc;
@@ -81,6 +83,8 @@ struct Shared {
     name: String,
     timescaledb: Option<String>,
     conflicts: bool,
+    /// The reading connection is in a transaction for as long as it lives, and nothing is written.
+    is_snapshot: bool,
     writer: Mutex<Writer>,
     reader: Mutex<Option<Reader>>,
     recorder: Mutex<Option<Recorder>>,
@@ -128,8 +132,34 @@ impl PostgresStore {
         let (timescaledb, conflicts) = (session.found.timescaledb.clone(), session.found.conflicts);
         let writer = Mutex::new(Writer { session: Some(session), kept: Kept::default() });
         let (reader, recorder, control) = Default::default();
-        let shared = Shared { endpoint, name, timescaledb, conflicts, writer, reader, recorder, control };
+        let is_snapshot = false;
+        let shared =
+            Shared { endpoint, name, timescaledb, conflicts, is_snapshot, writer, reader, recorder, control };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Another store, of what is in the database now.
+    async fn frozen(&self) -> Result<Self, Failure> {
+        let reader = Reader::open(&self.shared.endpoint).await?;
+        reader.freeze().await?;
+        let (writer, recorder, control) = Default::default();
+        let shared = Shared {
+            endpoint: self.shared.endpoint.clone(),
+            name: self.shared.name.clone(),
+            timescaledb: self.shared.timescaledb.clone(),
+            conflicts: self.shared.conflicts,
+            is_snapshot: true,
+            writer,
+            reader: Mutex::new(Some(reader)),
+            recorder,
+            control,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Nothing is written through a snapshot.
+    fn writes(&self) -> Result<(), Failure> {
+        if self.shared.is_snapshot { Err(Failure::broken("a snapshot is only read")) } else { Ok(()) }
     }
 
     /// Whether rows that differ from the stored ones are kept: their table was there when the store was made.
@@ -154,6 +184,7 @@ impl PostgresStore {
         &self,
         work: impl AsyncFnOnce(&mut Session, &mut Kept) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.writes()?;
         let mut writer = self.shared.writer.lock().await;
         let Writer { session, kept } = &mut *writer;
         // Taken out while it is in use: a connection that a call was torn from is not used again.
@@ -178,6 +209,11 @@ impl PostgresStore {
         let mut reader = self.shared.reader.lock().await;
         let open = match reader.take().filter(|reader| !reader.is_closed()) {
             Some(open) => open,
+            None if self.shared.is_snapshot => {
+                return Err(Failure::retry(
+                    "the connection of the snapshot was lost, and the snapshot with it",
+                ));
+            }
             None => Reader::open(&self.shared.endpoint).await?,
         };
         let read = work(&open).await?;
@@ -191,6 +227,7 @@ impl PostgresStore {
         fence: Option<&Fence>,
         work: impl AsyncFnOnce(&Recorder) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.writes()?;
         let mut recorder = self.shared.recorder.lock().await;
         let open = match recorder.take().filter(|recorder| !recorder.client.is_closed()) {
             Some(open) => open,
@@ -213,6 +250,7 @@ impl PostgresStore {
         &self,
         work: impl AsyncFnOnce(&mut Control) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.writes()?;
         let mut opened = false;
         let call = async {
             let mut control = self.shared.control.lock().await;

@@ -18,12 +18,14 @@ use race::course::{Course, CourseErrors, Problem, Tables};
 use race::judge::document::Document;
 use race::time::Timestamp;
 use storage::sqlite::SqliteStore;
-use storage::{Changes, Records as _, Store as _};
+use storage::{Changes, Store as _};
 
-use crate::replay::outcome::{self, Outcome};
+use crate::judging::{self, Outcome};
 use crate::replay::playlist::{Playlist, TrackArgument};
 use crate::replay::sink::StoreSink;
 use crate::replay::summary;
+use crate::show::Usage;
+use crate::show::board::{Board, Part};
 use crate::store_url::StoreUrl;
 use crate::{course_file, exit, table};
 use uuid::Uuid;
@@ -80,11 +82,15 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
     runtime.block_on(async {
-        let StoreUrl::Sqlite(path) = &args.store;
+        let StoreUrl::Sqlite(path) = &args.store else {
+            return Err(
+                Usage("a replay keeps its course in a store of its own: use sqlite:PATH".to_owned()).into()
+            );
+        };
         let store = SqliteStore::open(path)?;
         let changes = store.save_course(Arc::clone(&tables), received_at).await?;
         // All events that are stored: their entries may have carried the same trackers.
-        let course = Arc::new(Course::new(Arc::new(store.load_course().await?)));
+        let course = judging::course(&store).await?;
         replay(args, &course, &tables, store, received_at, changes).await
     })
 }
@@ -110,7 +116,7 @@ async fn replay(
         lanes: usize::from(args.lanes),
         writers: 1,
         received_at,
-        follow: Follow::Alone { stored: outcome::stored_entries(course, &store).await? },
+        follow: Follow::Alone { stored: judging::stored_entries(course, &store).await? },
     };
     let limits = WriteLimits { rows: args.write_rows as usize, bytes: WRITE_BYTES, age: WRITE_AGE };
     let mut sink = StoreSink::new(store.clone(), received_at);
@@ -150,7 +156,9 @@ async fn replay(
     if args.json {
         out.write_all(Document::new(course, &shown).to_json()?.as_bytes())?;
     } else {
-        write!(out, "{}", table::results(course, &shown))?;
+        for outcome in &shown {
+            write!(out, "{}", table::results(&Board::new(course, outcome, None, &Part::default())))?;
+        }
     }
     out.flush()?;
     if !args.quiet {

@@ -141,7 +141,7 @@ impl Settings {
 }
 
 /// The files of extra roots, looked into now: a wrong one is told at the start and not at the first connection.
-fn trusted(resolved: &mut Resolved) -> Vec<String> {
+pub(super) fn trusted(resolved: &mut Resolved) -> Vec<String> {
     let mut roots = Vec::new();
     for id in [Id::TlsCaFile, Id::NodeExtraCaCerts] {
         let Some(Value::Text(path)) = resolved.value(id).cloned() else { continue };

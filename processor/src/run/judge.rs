@@ -17,7 +17,7 @@ use pipeline::limits::SAVE_EVICTED_AFTER_FIXES;
 use race::course::Course;
 use race::follow::SAVED_VERSION;
 use race::record::StageResult;
-use storage::{EntryRecords, Fence, Judged, Live, NewState, StoreError};
+use storage::{Cause, EntryRecords, Fence, Judged, Live, NewState, StoreError};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::standings::Standings;
@@ -149,6 +149,7 @@ impl<S: Live> Judge<S> {
                 crossings: records.crossings.clone(),
                 penalties: records.penalties.clone(),
             },
+            cause: Cause::Fixes,
             state: state.map(|state| NewState {
                 version: SAVED_VERSION,
                 evaluated_to: state.evaluated_to,
@@ -194,7 +195,7 @@ impl<S: Live> Judge<S> {
         &self,
         results: &[StageResult],
     ) -> Result<Result<storage::Changes, StoreError>, TakenOver> {
-        self.until_done(|| self.store.save_standings(Some(&self.fence), results)).await
+        self.until_done(|| self.store.save_standings(Some(&self.fence), results, Cause::Fixes, now())).await
     }
 
     /// Tries until the database has answered; what it refuses is the caller's. At the end of a shift so is what is broken:

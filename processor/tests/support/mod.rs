@@ -6,6 +6,8 @@
     reason = "each test file uses a part of this module"
 )]
 
+pub mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

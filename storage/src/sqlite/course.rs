@@ -9,10 +9,11 @@ use rusqlite::{
 };
 
 use super::failure::Failure;
+use super::history::Why;
 use super::records;
 use super::rows::Encoded;
-use crate::Changes;
 use crate::tables::{self as t, Parent, Table};
+use crate::{Cause, Changes};
 
 /// A table and all rows of it that are to be stored.
 type Offered = (Table, Vec<Encoded>);
@@ -33,7 +34,7 @@ pub(super) fn save(connection: &mut Connection, tables: &Tables, at: Timestamp) 
     for (table, rows) in &offered {
         upsert(&transaction, table, rows)?;
     }
-    let retracted = records::retract_orphans(&transaction, at)?;
+    let retracted = records::retract_orphans(&transaction, Why { cause: Cause::CourseChanged, at })?;
     commit(&transaction, &offered)?;
     Ok(Changes { retracted, ..Changes::default() })
 }
@@ -57,7 +58,8 @@ fn refuse_known_imeis(transaction: &Transaction<'_>, tables: &Tables) -> Result<
 
 /// All business tables, each by key, as of one moment.
 pub(super) fn load(connection: &mut Connection) -> Result<Tables, Failure> {
-    let transaction = connection.transaction()?;
+    // A snapshot is a transaction already.
+    let transaction = connection.savepoint()?;
     Ok(Tables {
         events: t::EVENTS.select(&transaction)?,
         classes: t::CLASSES.select(&transaction)?,

@@ -2,19 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use race::time::Timestamp;
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 use uuid::Uuid;
 
 use super::failure::Failure;
+use super::history::{Left, Why, note, returning};
 use crate::Changes;
+use crate::RecordChange::{Inserted, Retracted, Revised};
 use crate::tables::Ledger;
 
 impl Ledger {
     /// Inserts what is new, revises what differs or was retracted; an equal row is not written.
-    pub(super) fn write(&self, transaction: &Transaction<'_>, rows: &[Vec<Sql>]) -> Result<Changes, Failure> {
-        let (name, columns) = (self.name, self.columns.join(", "));
+    pub(super) fn write(
+        &self,
+        transaction: &Transaction<'_>,
+        rows: &[Vec<Sql>],
+        why: Why,
+    ) -> Result<Changes, Failure> {
+        let (name, columns) = (self.name, self.names().collect::<Vec<_>>().join(", "));
+        let left = returning(self);
         let by_key: Vec<String> =
             self.key.iter().enumerate().map(|(n, column)| format!("{column} = ?{}", n + 1)).collect();
         let by_key = by_key.join(" AND ");
@@ -23,11 +30,12 @@ impl Ledger {
         let mut stored = transaction.prepare_cached(&format!(
             "SELECT {columns}, retracted_at IS NOT NULL FROM {name} WHERE {by_key}"
         ))?;
-        let mut insert = transaction
-            .prepare_cached(&format!("INSERT INTO {name} ({columns}, revision) VALUES ({marks}, 1)"))?;
+        let mut insert = transaction.prepare_cached(&format!(
+            "INSERT INTO {name} ({columns}, revision) VALUES ({marks}, 1) RETURNING {left}"
+        ))?;
         let mut revise = transaction.prepare_cached(&format!(
             "UPDATE {name} SET ({columns}) = ({marks}), revision = revision + 1, retracted_at = NULL \
-             WHERE {by_key}"
+             WHERE {by_key} RETURNING {left}"
         ))?;
         let mut changes = Changes::default();
         let mut seen = BTreeSet::new();
@@ -44,11 +52,14 @@ impl Ledger {
                 })
                 .optional()
                 .map_err(named)?;
-            match found {
-                None => changes.inserted += insert.execute(params_from_iter(row)).map_err(named)?,
-                Some((said, false)) if said == *row => {}
-                Some(_) => changes.revised += revise.execute(params_from_iter(row)).map_err(named)?,
-            }
+            let (statement, change, count) = match found {
+                None => (&mut insert, Inserted, &mut changes.inserted),
+                Some((said, false)) if said == *row => continue,
+                Some(_) => (&mut revise, Revised, &mut changes.revised),
+            };
+            let left = statement.query_row(params_from_iter(row), Left::of).map_err(named)?;
+            note(transaction, self.kind, change, &left, why)?;
+            *count += 1;
         }
         Ok(changes)
     }
@@ -59,17 +70,36 @@ impl Ledger {
         transaction: &Transaction<'_>,
         entry: Uuid,
         offered: &[Vec<Sql>],
-        at: Timestamp,
+        why: Why,
     ) -> Result<usize, Failure> {
         let keep: Vec<String> = offered.iter().map(|row| self.key_of(row)).collect();
+        let gone = "entry_id = ?2 AND id NOT IN (SELECT value FROM json_each(?3))";
+        self.retract_where(
+            transaction,
+            gone,
+            params![why.at.micros(), entry.to_string(), serde_json::to_string(&keep)?],
+            why,
+        )
+    }
+
+    /// Retracts the rows that stand and of which `gone` is true, an expression by parameters from `?2` on; how many.
+    pub(super) fn retract_where(
+        &self,
+        transaction: &Transaction<'_>,
+        gone: &str,
+        params: impl rusqlite::Params,
+        why: Why,
+    ) -> Result<usize, Failure> {
         let mut retract = transaction.prepare_cached(&format!(
-            "UPDATE {} SET retracted_at = ?1, revision = revision + 1 \
-             WHERE entry_id = ?2 AND retracted_at IS NULL AND id NOT IN (SELECT value FROM json_each(?3))",
-            self.name
+            "UPDATE {} SET retracted_at = ?1, revision = revision + 1 WHERE retracted_at IS NULL AND ({gone}) RETURNING {}",
+            self.name,
+            returning(self)
         ))?;
-        let retracted =
-            retract.execute(params![at.micros(), entry.to_string(), serde_json::to_string(&keep)?])?;
-        Ok(retracted)
+        let retracted: Vec<Left> = retract.query_map(params, Left::of)?.collect::<Result<_, _>>()?;
+        for left in &retracted {
+            note(transaction, self.kind, Retracted, left, why)?;
+        }
+        Ok(retracted.len())
     }
 
     fn key_of(&self, row: &[Sql]) -> String {

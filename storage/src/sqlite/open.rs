@@ -11,8 +11,12 @@ use super::failure::Failure;
 
 /// Written to the file's header, `RTLM`: what tells this program's databases from others.
 const APPLICATION_ID: i32 = 0x5254_4c4d;
-/// The schema that `schema.sql` makes, in the header's `user_version`.
-const SCHEMA_VERSION: i32 = 1;
+/// The steps from an empty file to the schema of today. How many were taken is in the header's `user_version`. A step that
+/// was handed out is never edited: what it should have done besides is another step.
+const STEPS: [&str; 2] =
+    [include_str!("schema/001_tables.sql"), include_str!("schema/002_record_history.sql")];
+/// The schema of today.
+const NEWEST: usize = STEPS.len();
 /// How long a call waits for another process's transaction before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long between two tries of the one statement that SQLite does not wait for.
@@ -36,7 +40,8 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Fa
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     // Nothing may be written, not even the journal mode, before it is known whose file this is.
-    let fresh = is_fresh(&connection)?;
+    let taken = steps_taken(&connection)?;
+    let fresh = taken == 0;
     if connection.is_readonly("main")? {
         return Err(Failure::broken("the file is read-only; make it writable, or give another path"));
     }
@@ -45,9 +50,23 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Fa
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     }
     set_up(&connection, durability)?;
-    if fresh {
-        create_schema(&mut connection)?;
+    if taken < STEPS.len() {
+        take_steps(&mut connection)?;
     }
+    Ok(connection)
+}
+
+/// Opens a database that is there as it is now: a transaction that only reads and lasts as long as the connection.
+pub(super) fn open_snapshot(path: &Path) -> Result<Connection, Failure> {
+    // Not read-only: a reader of the write-ahead log has to write into its index.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    connection.pragma_update(None, "query_only", true)?;
+    connection.execute_batch("BEGIN")?;
+    // The snapshot is of the moment of the first read.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
 }
 
@@ -64,8 +83,9 @@ fn check_place(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Whether the file has nothing in it yet. An error when it is not this program's, or of another schema.
-fn is_fresh(connection: &Connection) -> Result<bool, Failure> {
+/// How many of the steps were taken; 0: the file has nothing in it yet. An error when it is not this program's, or of a
+/// newer one.
+fn steps_taken(connection: &Connection) -> Result<usize, Failure> {
     let header = "SELECT (SELECT application_id FROM pragma_application_id),
                          (SELECT user_version FROM pragma_user_version),
                          (SELECT count(*) FROM sqlite_schema)";
@@ -77,15 +97,16 @@ fn is_fresh(connection: &Connection) -> Result<bool, Failure> {
         }
         Err(e) => return Err(e.into()),
     };
-    match (application, version) {
-        (0, 0) if objects == 0 => Ok(true),
-        (APPLICATION_ID, SCHEMA_VERSION) => Ok(false),
-        (APPLICATION_ID, newer) if newer > SCHEMA_VERSION => Err(Failure::broken(format!(
-            "the database has schema {newer}, this program knows {SCHEMA_VERSION}; \
+    let taken = usize::try_from(version).unwrap_or_default();
+    match (application, taken) {
+        (0, 0) if objects == 0 && version == 0 => Ok(0),
+        (APPLICATION_ID, 1..=NEWEST) => Ok(taken),
+        (APPLICATION_ID, newer) if newer > NEWEST => Err(Failure::broken(format!(
+            "the database has schema {newer}, this program knows {NEWEST}; \
              use the newer program that wrote it, or give another path"
         ))),
-        (APPLICATION_ID, other) => Err(Failure::broken(format!(
-            "the database has schema {other}, which no version of this program wrote; \
+        (APPLICATION_ID, _) => Err(Failure::broken(format!(
+            "the database has schema {version}, which no version of this program wrote; \
              restore it from a backup, or give another path"
         ))),
         _ => Err(Failure::broken("the database belongs to another application; give another path")),
@@ -129,13 +150,17 @@ fn use_write_ahead_log(connection: &Connection) -> Result<String, rusqlite::Erro
     }
 }
 
-/// Makes the tables, unless another process that opened the empty file at the same time already has.
-fn create_schema(connection: &mut Connection) -> Result<(), Failure> {
+/// Takes the steps that are missing, in one transaction, unless another process that opened the file at the same time
+/// already has.
+fn take_steps(connection: &mut Connection) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if is_fresh(&transaction)? {
-        transaction.execute_batch(include_str!("schema.sql"))?;
+    let taken = steps_taken(&transaction)?;
+    for step in STEPS.iter().skip(taken) {
+        transaction.execute_batch(step)?;
+    }
+    if taken < NEWEST {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        transaction.pragma_update(None, "user_version", i32::try_from(NEWEST).unwrap_or(i32::MAX))?;
     }
     transaction.commit()?;
     Ok(())

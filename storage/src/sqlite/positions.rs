@@ -133,7 +133,8 @@ fn position(device: &DeviceId, row: &Row<'_>) -> Result<Position, Failure> {
 
 /// Those of `devices` that have a stored position, in the order given.
 pub(super) fn devices(connection: &mut Connection, devices: Vec<DeviceId>) -> Result<Vec<DeviceId>, Failure> {
-    let transaction = connection.transaction()?;
+    // A snapshot is a transaction already.
+    let transaction = connection.savepoint()?;
     let mut any = transaction.prepare_cached("SELECT 1 FROM positions WHERE device_id = ?1 LIMIT 1")?;
     let mut found = Vec::new();
     for device in devices {

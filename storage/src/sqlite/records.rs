@@ -10,14 +10,15 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::failure::Failure;
+use super::history::Why;
 use crate::tables::{CROSSINGS, PENALTIES, RESULTS};
 use crate::{Changes, EntryRecords};
 
-/// Makes the crossings and penalties of one entry equal to `records`; what is not in it is retracted `at`.
+/// Makes the crossings and penalties of one entry equal to `records`; what is not in it is retracted.
 pub(super) fn save_entry(
     connection: &mut Connection,
     records: &EntryRecords,
-    at: Timestamp,
+    why: Why,
 ) -> Result<Changes, Failure> {
     let entry = records.entry_id;
     let crossings = records.crossings.iter().map(|row| row.entry_id);
@@ -34,22 +35,26 @@ pub(super) fn save_entry(
     }
     let mut changes = Changes::default();
     for (ledger, rows) in [(CROSSINGS, crossings), (PENALTIES, penalties)] {
-        changes.retracted += ledger.retract(&transaction, entry, &rows, at)?;
-        changes += ledger.write(&transaction, &rows)?;
+        changes.retracted += ledger.retract(&transaction, entry, &rows, why)?;
+        changes += ledger.write(&transaction, &rows, why)?;
     }
     transaction.commit()?;
     Ok(changes)
 }
 
 /// Stores results; those that are not offered stay as they are.
-pub(super) fn save_results(connection: &mut Connection, results: &[StageResult]) -> Result<Changes, Failure> {
+pub(super) fn save_results(
+    connection: &mut Connection,
+    results: &[StageResult],
+    why: Why,
+) -> Result<Changes, Failure> {
     let rows: Vec<_> = results.iter().map(result).collect();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for result in results {
         expect(&transaction, RESULTS.name, "entries", result.entry_id)?;
         expect(&transaction, RESULTS.name, "stages", result.stage_id)?;
     }
-    let changes = RESULTS.write(&transaction, &rows)?;
+    let changes = RESULTS.write(&transaction, &rows, why)?;
     transaction.commit()?;
     Ok(changes)
 }
@@ -64,25 +69,12 @@ fn expect(transaction: &Transaction<'_>, records: &str, table: &str, id: Uuid) -
 }
 
 /// Retracts what stands of entries and stages that the course no longer has; how many rows.
-pub(super) fn retract_orphans(transaction: &Transaction<'_>, at: Timestamp) -> Result<usize, Failure> {
-    let orphans = [
-        (CROSSINGS.name, "entry_id NOT IN (SELECT id FROM entries)"),
-        (
-            PENALTIES.name,
-            "(entry_id NOT IN (SELECT id FROM entries) OR stage_id NOT IN (SELECT id FROM stages))",
-        ),
-        (
-            RESULTS.name,
-            "(entry_id NOT IN (SELECT id FROM entries) OR stage_id NOT IN (SELECT id FROM stages))",
-        ),
-    ];
+pub(super) fn retract_orphans(transaction: &Transaction<'_>, why: Why) -> Result<usize, Failure> {
+    let of_no_entry = "entry_id NOT IN (SELECT id FROM entries)";
+    let of_neither = "entry_id NOT IN (SELECT id FROM entries) OR stage_id NOT IN (SELECT id FROM stages)";
     let mut retracted = 0;
-    for (name, orphaned) in orphans {
-        let sql = format!(
-            "UPDATE {name} SET retracted_at = ?1, revision = revision + 1 \
-             WHERE retracted_at IS NULL AND {orphaned}"
-        );
-        retracted += transaction.execute(&sql, [at.micros()])?;
+    for (ledger, orphaned) in [(CROSSINGS, of_no_entry), (PENALTIES, of_neither), (RESULTS, of_neither)] {
+        retracted += ledger.retract_where(transaction, orphaned, [why.at.micros()], why)?;
     }
     Ok(retracted)
 }
@@ -115,6 +107,7 @@ fn penalty(row: &Penalty) -> Result<Vec<Sql>, Failure> {
         row.segment_id.map(uuid).into(),
         text(&row.evaluator),
         row.kind.as_deref().map(text).into(),
+        // None where a person gives the amount.
         row.formula_id.map(uuid).into(),
         document(&row.formula_snapshot)?,
         document(&row.inputs)?,

@@ -13,7 +13,7 @@ use crate::tables::{self as t, Kind, Table};
 /// Tables of ours that a platform may not have; empty then.
 const OPTIONAL: [&str; 2] = ["neutralisations", "overrides"];
 /// As of one moment. Instants are printed with the offset of UTC, floats with all their digits.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC'; \
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC'; \
                      SET LOCAL extra_float_digits = 1";
 
 pub(super) const TABLES: [&Table; 14] = [
@@ -41,6 +41,13 @@ pub(super) fn needed() -> impl Iterator<Item = &'static str> {
 /// All business tables. After an error a transaction may be open.
 pub(super) async fn load(client: &Client) -> Result<Tables, Failure> {
     client.batch_execute(BEGIN).await?;
+    let tables = read(client).await?;
+    client.batch_execute("COMMIT").await?;
+    Ok(tables)
+}
+
+/// All business tables, in a transaction that began with [`BEGIN`].
+pub(super) async fn read(client: &Client) -> Result<Tables, Failure> {
     let names = TABLES.map(|table| table.name);
     let columns = Columns::of(client, &names).await?;
     let mut document = String::from("{");
@@ -63,7 +70,6 @@ pub(super) async fn load(client: &Client) -> Result<Tables, Failure> {
         document.push(']');
     }
     document.push('}');
-    client.batch_execute("COMMIT").await?;
     course::parse(&document).map_err(Failure::refused)
 }
 

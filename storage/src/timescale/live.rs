@@ -3,29 +3,68 @@
 use std::time::Duration;
 
 use race::course::Tables;
+use race::course::tables::EntrySegmentStart;
 use race::position::Position;
 use race::record::StageResult;
 use race::time::Timestamp;
 use uuid::Uuid;
 
-use super::{PostgresStore, commit, course, outbox, records};
+use super::instant::Bound;
+use super::ledger::Why;
+use super::read::Reader;
+use super::{PostgresStore, commit, course, history, outbox, records, starts};
 use crate::{
-    Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, OutboxRow, PositionWrite, Records,
-    SavedState, StoreError, TrackSpan,
+    Cause, Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, OutboxRow, PositionWrite,
+    Records, Revision, SavedState, Starts, StoreError, StoredRecord, TrackSpan,
 };
 
 impl Records for PostgresStore {
+    async fn snapshot(&self) -> Result<Self, StoreError> {
+        self.frozen().await.map_err(|f| self.error("taking a snapshot", f))
+    }
+
     async fn load_course(&self) -> Result<Tables, StoreError> {
-        let read = self.read(async |reader| course::load(reader.client()).await).await;
+        let read = async |reader: &Reader| {
+            let client = reader.client();
+            if self.shared.is_snapshot { course::read(client).await } else { course::load(client).await }
+        };
+        let read = self.read(read).await;
         read.map_err(|f| self.error("reading the course", f))
     }
 
-    async fn save_records(&self, records: EntryRecords, at: Timestamp) -> Result<Changes, StoreError> {
-        self.save_judged(None, &Judged { records, state: None, clears_dirty: None }, at).await
+    async fn save_records(
+        &self,
+        records: EntryRecords,
+        cause: Cause,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        self.save_judged(None, &Judged { records, cause, state: None, clears_dirty: None }, at).await
     }
 
-    async fn save_results(&self, results: Vec<StageResult>) -> Result<Changes, StoreError> {
-        self.save_standings(None, &results).await
+    async fn save_results(
+        &self,
+        results: Vec<StageResult>,
+        cause: Cause,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
+        self.save_standings(None, &results, cause, at).await
+    }
+
+    async fn history(&self, entries: &[Uuid]) -> Result<Vec<Revision>, StoreError> {
+        let read = self.read(async |reader| history::read(reader.client(), entries).await).await;
+        read.map_err(|f| self.error("reading the history of records", f))
+    }
+
+    async fn stored_records(&self, entries: &[Uuid]) -> Result<Vec<StoredRecord>, StoreError> {
+        let read = self.read(async |reader| history::stored(reader.client(), entries).await).await;
+        read.map_err(|f| self.error("reading race records", f))
+    }
+}
+
+impl Starts for PostgresStore {
+    async fn save_starts(&self, slots: Vec<EntrySegmentStart>) -> Result<Changes, StoreError> {
+        let saved = self.record(None, async |recorder| starts::save(&recorder.client, &slots).await).await;
+        saved.map_err(|f| self.error("handing out slots", f))
     }
 }
 
@@ -76,9 +115,10 @@ impl Live for PostgresStore {
         judged: &Judged,
         at: Timestamp,
     ) -> Result<Changes, StoreError> {
-        let Judged { records, state, clears_dirty } = judged;
+        let Judged { records, cause, state, clears_dirty } = judged;
+        let why = Why { cause: *cause, at: Bound::of(at) };
         let saved = self.record(fence, async |recorder| {
-            let changes = recorder.save_entry(records, at).await?;
+            let changes = recorder.save_entry(records, &why).await?;
             recorder.save_state(records.entry_id, state.as_ref(), *clears_dirty).await?;
             Ok(changes)
         });
@@ -89,8 +129,11 @@ impl Live for PostgresStore {
         &self,
         fence: Option<&Fence>,
         results: &[StageResult],
+        cause: Cause,
+        at: Timestamp,
     ) -> Result<Changes, StoreError> {
-        let saved = self.record(fence, async |recorder| recorder.save_results(results).await).await;
+        let why = Why { cause, at: Bound::of(at) };
+        let saved = self.record(fence, async |recorder| recorder.save_results(results, &why).await).await;
         saved.map_err(|f| self.error("storing results", f))
     }
 

@@ -4,6 +4,7 @@ use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 use tokio_postgres::{Client, Row, Statement};
 
+use super::course;
 use super::endpoint::PostgresEndpoint;
 use super::failure::Failure;
 use super::instant::{Bound, Stored};
@@ -59,6 +60,14 @@ impl Reader {
         let read_tracks = client.prepare(READ_TRACKS).await?;
         let count_positions = client.prepare(COUNT_POSITIONS).await?;
         Ok(Self { client, devices, read, count_faulty, read_tracks, count_positions })
+    }
+
+    /// Everything that is read from now on is of this moment, until the connection ends.
+    pub(super) async fn freeze(&self) -> Result<(), Failure> {
+        self.client.batch_execute(course::BEGIN).await?;
+        // The snapshot is of the moment of the first query.
+        self.client.batch_execute("SELECT 1").await?;
+        Ok(())
     }
 
     pub(super) fn client(&self) -> &Client {

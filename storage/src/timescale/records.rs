@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use race::record::{Crossing, StageResult};
-use race::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Statement};
@@ -16,7 +15,7 @@ use super::endpoint::PostgresEndpoint;
 use super::failure::Failure;
 use super::instant::{Bound, Stored};
 use super::lease;
-use super::ledger::{self, HISTORY, OUTBOX, Scope};
+use super::ledger::{self, HISTORY, OUTBOX, REVISIONS, Why};
 use super::session;
 use crate::tables::{CROSSINGS, Ledger, PENALTIES, RESULTS};
 use crate::{Changes, EntryRecords, Fence, Missing, NewState, SavedState};
@@ -59,11 +58,12 @@ impl Recorder {
     pub(super) async fn open(endpoint: &PostgresEndpoint) -> Result<Self, Failure> {
         let client = session::connect(endpoint).await.map_err(Failure::at_connect)?;
         client.batch_execute(SETTINGS).await?;
-        let columns = Columns::of(&client, &[CROSSINGS.name, PENALTIES.name, RESULTS.name, OUTBOX]).await?;
+        let tables = [CROSSINGS.name, PENALTIES.name, RESULTS.name, OUTBOX, REVISIONS];
+        let columns = Columns::of(&client, &tables).await?;
         let absent = client.prepare(ABSENT).await?;
-        let crossings = ledger::prepare(&client, &CROSSINGS, "crossing", &columns, true).await?;
-        let penalties = ledger::prepare(&client, &PENALTIES, "penalty", &columns, true).await?;
-        let results = ledger::prepare(&client, &RESULTS, "result", &columns, false).await?;
+        let crossings = ledger::prepare(&client, &CROSSINGS, &columns, true).await?;
+        let penalties = ledger::prepare(&client, &PENALTIES, &columns, true).await?;
+        let results = ledger::prepare(&client, &RESULTS, &columns, false).await?;
         Ok(Self { client, absent, crossings, penalties, results })
     }
 
@@ -79,8 +79,8 @@ impl Recorder {
         Ok(done)
     }
 
-    /// Makes the crossings and penalties of one entry equal to `records`; what is not in it is retracted `at`.
-    pub(super) async fn save_entry(&self, records: &EntryRecords, at: Timestamp) -> Result<Changes, Failure> {
+    /// Makes the crossings and penalties of one entry equal to `records`; what is not in it is retracted.
+    pub(super) async fn save_entry(&self, records: &EntryRecords, why: &Why) -> Result<Changes, Failure> {
         let entry = records.entry_id;
         let crossings = records.crossings.iter().map(|row| row.entry_id);
         let penalties = records.penalties.iter().map(|row| row.entry_id);
@@ -93,22 +93,21 @@ impl Recorder {
         once(&PENALTIES, records.penalties.iter().map(|row| row.id))?;
         let stages = records.penalties.iter().map(|row| row.stage_id).collect();
         self.expect("race records", &BTreeSet::from([entry]), &stages).await?;
-        let scope = Scope { entry, at: Bound::of(at) };
         let crossings = records.crossings.iter().map(crossing).collect::<Result<_, _>>()?;
         let penalties = records.penalties.iter().map(document).collect::<Result<_, _>>()?;
-        let mut changes = ledger::write(&self.client, &self.crossings, crossings, Some(&scope)).await?;
-        changes += ledger::write(&self.client, &self.penalties, penalties, Some(&scope)).await?;
+        let mut changes = ledger::write(&self.client, &self.crossings, crossings, Some(&entry), why).await?;
+        changes += ledger::write(&self.client, &self.penalties, penalties, Some(&entry), why).await?;
         Ok(changes)
     }
 
     /// Stores results; those that are not offered stay as they are.
-    pub(super) async fn save_results(&self, results: &[StageResult]) -> Result<Changes, Failure> {
+    pub(super) async fn save_results(&self, results: &[StageResult], why: &Why) -> Result<Changes, Failure> {
         once(&RESULTS, results.iter().map(|row| format!("{}/{}", row.entry_id, row.stage_id)))?;
         let entries = results.iter().map(|row| row.entry_id).collect();
         let stages = results.iter().map(|row| row.stage_id).collect();
         self.expect(RESULTS.name, &entries, &stages).await?;
         let rows = results.iter().map(document).collect::<Result<_, _>>()?;
-        ledger::write(&self.client, &self.results, rows, None).await
+        ledger::write(&self.client, &self.results, rows, None, why).await
     }
 
     /// Saves how far an entry is evaluated, and that it is clean unless it was marked since.
@@ -164,15 +163,18 @@ pub(super) async fn missing(client: &Client) -> Result<Missing, Failure> {
     let ledgers = [&CROSSINGS, &PENALTIES, &RESULTS];
     let tables = course::needed().chain(ledgers.map(|ledger| ledger.name)).chain([LEASES, STATES, OUTBOX]);
     let tables: Vec<&str> = tables.collect();
-    let columns = Columns::of(client, &tables).await?;
+    let columns = Columns::of(client, &[tables.as_slice(), &[REVISIONS]].concat()).await?;
     let mut missing = Missing::default();
+    // Records are as good without their past.
+    missing.unwritten.extend((!columns.has_table(REVISIONS)).then(|| REVISIONS.to_owned()));
     missing.needed.extend(tables.into_iter().filter(|table| !columns.has_table(table)).map(str::to_owned));
     for ledger in ledgers.into_iter().filter(|ledger| columns.has_table(ledger.name)) {
         // A result stays as long as its entry, so nothing says that it is retracted.
         let history = if ledger.name == RESULTS.name { &HISTORY[..1] } else { &HISTORY[..] };
-        for column in ledger.columns.iter().chain(history) {
+        for column in ledger.names().chain(history.iter().copied()) {
             if !columns.has(ledger.name, column) {
-                let needed = ledger.key.contains(column) || *column == "entry_id" || HISTORY.contains(column);
+                let needed =
+                    ledger.key.contains(&column) || column == "entry_id" || HISTORY.contains(&column);
                 let list = if needed { &mut missing.needed } else { &mut missing.unwritten };
                 list.push(format!("{}.{column}", ledger.name));
             }

@@ -12,3 +12,4 @@ mod opening;
 mod positions;
 mod records;
 mod removal;
+mod snapshot;

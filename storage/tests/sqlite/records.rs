@@ -2,7 +2,7 @@
 
 use race::record::StageResult;
 use serde_json::json;
-use storage::{Changes, EntryRecords, Records as _, StoreError};
+use storage::{Cause, Changes, EntryRecords, Records as _, StoreError};
 
 use crate::fixture::Scratch;
 use crate::race_rows::{ENTRY, STAGE, id, records, result, ts};
@@ -22,14 +22,28 @@ fn revisions(rows: &[(u8, u8, i64, Option<i64>)]) -> Vec<String> {
 async fn the_same_records_again_write_nothing() {
     let scratch = Scratch::with_course().await;
     let at = ts("2026-06-08T00:00:00Z");
-    let first = scratch.store.save_records(records(), at).await.unwrap();
+    let first = scratch.store.save_records(records(), Cause::Fixes, at).await.unwrap();
     assert_eq!(first, Changes { inserted: 3, ..Changes::default() });
-    assert_eq!(scratch.store.save_results(vec![result()]).await.unwrap().inserted, 1);
+    assert_eq!(
+        scratch
+            .store
+            .save_results(vec![result()], Cause::Fixes, ts("2026-06-08T00:00:00Z"))
+            .await
+            .unwrap()
+            .inserted,
+        1
+    );
     let watcher = scratch.raw();
     let version = || -> i64 { watcher.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap() };
     let before = version();
-    assert_eq!(scratch.store.save_records(records(), at.plus_millis(1)).await.unwrap(), Changes::default());
-    assert_eq!(scratch.store.save_results(vec![result()]).await.unwrap(), Changes::default());
+    assert_eq!(
+        scratch.store.save_records(records(), Cause::Fixes, at.plus_millis(1)).await.unwrap(),
+        Changes::default()
+    );
+    assert_eq!(
+        scratch.store.save_results(vec![result()], Cause::Fixes, ts("2026-06-08T00:00:00Z")).await.unwrap(),
+        Changes::default()
+    );
     assert_eq!(version(), before);
 }
 
@@ -37,21 +51,21 @@ async fn the_same_records_again_write_nothing() {
 async fn a_row_is_revised_retracted_and_comes_back() {
     let scratch = Scratch::with_course().await;
     let at = ts("2026-06-08T00:00:00Z");
-    scratch.store.save_records(records(), at).await.unwrap();
+    scratch.store.save_records(records(), Cause::Fixes, at).await.unwrap();
 
     let mut later = records();
     later.crossings.remove(1);
     later.penalties[0].inputs = json!({"peak": 28});
-    let changes = scratch.store.save_records(later.clone(), at).await.unwrap();
+    let changes = scratch.store.save_records(later.clone(), Cause::Fixes, at).await.unwrap();
     assert_eq!(changes, Changes { inserted: 0, revised: 1, retracted: 1 });
     let gone = revisions(&[(100, 0, 1, None), (100, 1, 2, Some(at.micros())), (101, 0, 2, None)]);
     assert_eq!(scratch.rows(REVISIONS), gone);
 
-    let still = scratch.store.save_records(later, at.plus_millis(5)).await.unwrap();
+    let still = scratch.store.save_records(later, Cause::Fixes, at.plus_millis(5)).await.unwrap();
     assert_eq!(still, Changes::default());
     assert_eq!(scratch.rows(REVISIONS), gone, "a retraction keeps its time");
 
-    let changes = scratch.store.save_records(records(), at).await.unwrap();
+    let changes = scratch.store.save_records(records(), Cause::Fixes, at).await.unwrap();
     assert_eq!(changes, Changes { inserted: 0, revised: 2, retracted: 0 });
     let back = revisions(&[(100, 0, 1, None), (100, 1, 3, None), (101, 0, 3, None)]);
     assert_eq!(scratch.rows(REVISIONS), back);
@@ -61,16 +75,16 @@ async fn a_row_is_revised_retracted_and_comes_back() {
 async fn an_entry_without_records_has_all_of_its_own_retracted() {
     let scratch = Scratch::with_course().await;
     let at = ts("2026-06-08T00:00:00Z");
-    scratch.store.save_records(records(), at).await.unwrap();
+    scratch.store.save_records(records(), Cause::Fixes, at).await.unwrap();
     let nothing = |n| EntryRecords { entry_id: id(1, ENTRY, n), crossings: vec![], penalties: vec![] };
-    assert_eq!(scratch.store.save_records(nothing(1), at).await.unwrap(), Changes::default());
-    assert_eq!(scratch.store.save_records(nothing(0), at).await.unwrap().retracted, 3);
+    assert_eq!(scratch.store.save_records(nothing(1), Cause::Fixes, at).await.unwrap(), Changes::default());
+    assert_eq!(scratch.store.save_records(nothing(0), Cause::Fixes, at).await.unwrap().retracted, 3);
 }
 
 #[tokio::test]
 async fn every_column_of_a_record_is_stored() {
     let scratch = Scratch::with_course().await;
-    scratch.store.save_records(records(), ts("2026-06-08T00:00:00Z")).await.unwrap();
+    scratch.store.save_records(records(), Cause::Fixes, ts("2026-06-08T00:00:00Z")).await.unwrap();
     let crossing = "SELECT ts, direction, latitude, longitude, speed, uncertainty_ms, fix_before, fix_after,
                     needs_review, status FROM entry_crossings ORDER BY ts LIMIT 1";
     assert_eq!(
@@ -93,9 +107,14 @@ async fn every_column_of_a_record_is_stored() {
 async fn a_result_is_revised_and_others_stay() {
     let scratch = Scratch::with_course().await;
     let other = StageResult { entry_id: id(1, ENTRY, 1), position: Some(2), ..result() };
-    scratch.store.save_results(vec![result(), other]).await.unwrap();
+    scratch
+        .store
+        .save_results(vec![result(), other], Cause::Fixes, ts("2026-06-08T00:00:00Z"))
+        .await
+        .unwrap();
     let slower = StageResult { total_ms: None, position: Some(3), ..result() };
-    let changes = scratch.store.save_results(vec![slower]).await.unwrap();
+    let changes =
+        scratch.store.save_results(vec![slower], Cause::Fixes, ts("2026-06-08T00:00:00Z")).await.unwrap();
     assert_eq!(changes, Changes { inserted: 0, revised: 1, retracted: 0 });
     assert_eq!(
         scratch.rows("SELECT position, total_ms, revision FROM stage_results ORDER BY entry_id"),
@@ -116,12 +135,16 @@ async fn records_of_nobody_twice_or_of_another_are_refused_whole() {
     let mut mixed = records();
     mixed.penalties[0].entry_id = id(1, ENTRY, 1);
     for bad in [nobody, twice, mixed] {
-        let error = scratch.store.save_records(bad, at).await.unwrap_err();
+        let error = scratch.store.save_records(bad, Cause::Fixes, at).await.unwrap_err();
         assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     }
     assert_eq!(scratch.rows(REVISIONS), revisions(&[]));
     let stage = StageResult { stage_id: id(9, STAGE, 0), ..result() };
-    let error = scratch.store.save_results(vec![result(), stage]).await.unwrap_err();
+    let error = scratch
+        .store
+        .save_results(vec![result(), stage], Cause::Fixes, ts("2026-06-08T00:00:00Z"))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("stage_results"), "{error}");
     assert!(scratch.rows("SELECT 1 FROM stage_results").is_empty());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use race::course::Tables;
-use storage::{Positions as _, Records as _, Store as _};
+use storage::{Cause, Positions as _, Records as _, Store as _};
 
 use crate::fixture::{AT, Scratch};
 use crate::positions::fix;
@@ -38,8 +38,8 @@ async fn another_event_is_untouched() {
 #[tokio::test]
 async fn records_outlive_the_course_and_are_retracted_with_their_entry() {
     let scratch = Scratch::with_course().await;
-    scratch.store.save_records(records(), ts("2026-06-08T00:00:00Z")).await.unwrap();
-    scratch.store.save_results(vec![result()]).await.unwrap();
+    scratch.store.save_records(records(), Cause::Fixes, ts("2026-06-08T00:00:00Z")).await.unwrap();
+    scratch.store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
     let mut fewer = course(1);
     fewer.segments.clear();
     fewer.geofences.clear();
@@ -67,8 +67,8 @@ async fn records_outlive_the_course_and_are_retracted_with_their_entry() {
     assert_eq!(again.retracted, 0, "once is enough");
     // The entry comes back, and with it the same rows.
     scratch.store.save_course(Arc::new(course(1)), AT).await.unwrap();
-    let changes = scratch.store.save_records(records(), AT).await.unwrap();
+    let changes = scratch.store.save_records(records(), Cause::Fixes, AT).await.unwrap();
     assert_eq!((changes.inserted, changes.revised), (0, 3));
-    assert_eq!(scratch.store.save_results(vec![result()]).await.unwrap().revised, 1);
+    assert_eq!(scratch.store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap().revised, 1);
     assert_eq!(count("retracted_at IS NULL AND revision = 3"), ["Integer(2) Integer(1) Integer(1)"]);
 }

@@ -29,7 +29,10 @@ pub(crate) const CONFLICTS: &str = "CREATE TABLE position_conflicts (device_id t
     UNIQUE (device_id, ts, latitude, longitude, altitude, angle, speed, satellites, priority, attributes))";
 
 /// The processor's own tables, as they are handed out.
-pub(crate) const OWN: &str = include_str!("../../../db-init/003_processor_state.sql");
+pub(crate) const OWN: &str = concat!(
+    include_str!("../../../db-init/003_processor_state.sql"),
+    include_str!("../../../db-init/005_processor_record_history.sql")
+);
 
 /// The server of the tests that run now; the last of them stops it.
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());

@@ -2,7 +2,8 @@
 
 use race::time::Timestamp;
 use storage::{
-    Changes, Judged, Live as _, NewState, PositionWrite, Records as _, SavedState, StoreError, Touch,
+    Cause, Changes, Judged, Live as _, NewState, PositionWrite, Records as _, Revision, SavedState,
+    StoreError, Touch,
 };
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::tables::race;
 
 fn judged(clears_dirty: Option<i64>) -> Judged {
     let state = NewState { version: 2, evaluated_to: Some(fix("", 7).ts), bytes: vec![0, 255, 7] };
-    Judged { records: records(), state: Some(state), clears_dirty }
+    Judged { records: records(), cause: Cause::Fixes, state: Some(state), clears_dirty }
 }
 
 fn touching(second: i64, entry_id: Uuid) -> PositionWrite {
@@ -45,7 +46,7 @@ async fn saving_twice_changes_nothing() {
     assert_eq!(first, Changes { inserted: 3, ..Changes::default() });
     let versions = "SELECT (SELECT string_agg(xmin::text || ':' || xmax::text, ' ' ORDER BY id) FROM entry_crossings), \
          (SELECT string_agg(xmin::text || ':' || xmax::text, ' ') FROM processor_entry_states), \
-         (SELECT count(*) FROM processor_outbox)";
+         (SELECT count(*) FROM processor_outbox), (SELECT count(*) FROM processor_record_history)";
     let before = database.rows(versions).await;
     assert_eq!(
         store.save_judged(Some(&fence), &judged(None), AT.plus_millis(5)).await.unwrap(),
@@ -83,10 +84,16 @@ async fn under_a_lost_lease_nothing_is_saved() {
     for _ in 0..2 {
         let error = store.save_judged(Some(&lost), &judged(Some(1)), AT).await.unwrap_err();
         assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
-        let error = store.save_standings(Some(&lost), &[result()]).await.unwrap_err();
+        let error = store.save_standings(Some(&lost), &[result()], Cause::Fixes, AT).await.unwrap_err();
         assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
     }
-    for table in ["entry_crossings", "entry_penalties", "stage_results", "processor_outbox"] {
+    for table in [
+        "entry_crossings",
+        "entry_penalties",
+        "stage_results",
+        "processor_outbox",
+        "processor_record_history",
+    ] {
         assert_eq!(database.count(table).await, 0, "{table}");
     }
     assert_eq!(
@@ -94,7 +101,7 @@ async fn under_a_lost_lease_nothing_is_saved() {
         ["0|f"]
     );
     assert_eq!(store.save_judged(Some(&taken), &judged(Some(1)), AT).await.unwrap().inserted, 3);
-    assert_eq!(store.save_standings(Some(&taken), &[result()]).await.unwrap().inserted, 1);
+    assert_eq!(store.save_standings(Some(&taken), &[result()], Cause::Fixes, AT).await.unwrap().inserted, 1);
 }
 
 #[tokio::test]
@@ -115,7 +122,7 @@ async fn what_cannot_be_stored_takes_the_state_with_it() {
 async fn changes_are_told_in_the_transaction_that_makes_them() {
     let (database, store) = race(&course(1)).await;
     store.save_judged(None, &judged(None), AT).await.unwrap();
-    store.save_results(vec![result()]).await.unwrap();
+    store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
     let mut fewer = judged(None);
     fewer.records.crossings.pop();
     fewer.records.penalties[0].penalty_ms = 7;
@@ -135,4 +142,44 @@ async fn changes_are_told_in_the_transaction_that_makes_them() {
             "penalty|revised|2|7|t|t|t",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_revision_tells_what_it_did_why_and_when() {
+    let (_database, store) = race(&course(1)).await;
+    let entry = id(1, ENTRY, 0);
+    store.save_judged(None, &judged(None), AT).await.unwrap();
+    store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
+    let mut fewer = Judged { cause: Cause::FaultyFlag, ..judged(None) };
+    fewer.records.crossings.pop();
+    fewer.records.penalties[0].penalty_ms = 7;
+    store.save_judged(None, &fewer, AT.plus_millis(5)).await.unwrap();
+    store.save_judged(None, &fewer, AT.plus_millis(6)).await.unwrap();
+    store.save_judged(None, &judged(None), AT.plus_millis(7)).await.unwrap();
+    let told: Vec<String> =
+        store.history(&[entry, id(1, ENTRY, 1)]).await.unwrap().iter().map(line).collect();
+    assert_eq!(
+        told,
+        [
+            "crossing 1 inserted by fixes after 0 ms: enter",
+            "crossing 1 inserted by fixes after 0 ms: enter",
+            "crossing 2 retracted by faulty-flag after 5 ms: enter",
+            "crossing 3 revised by fixes after 7 ms: enter",
+            "penalty 1 inserted by fixes after 0 ms: 340000",
+            "penalty 2 revised by faulty-flag after 5 ms: 7",
+            "penalty 3 revised by fixes after 7 ms: 340000",
+            "result 1 inserted by fixes after 0 ms: 340000",
+        ]
+    );
+    assert_eq!(store.history(&[id(1, ENTRY, 1)]).await.unwrap(), []);
+}
+
+fn line(revision: &Revision) -> String {
+    let Revision { kind, revision, change, cause, recorded_at, record, .. } = revision;
+    let said = record
+        .get("direction")
+        .and_then(|said| said.as_str())
+        .map_or_else(|| record["penalty_ms"].to_string(), str::to_owned);
+    let after = recorded_at.millis_since(AT);
+    format!("{} {revision} {} by {cause} after {after} ms: {said}", kind.as_str(), change.as_str())
 }

@@ -23,6 +23,7 @@ mod positions;
 mod proxy;
 mod records;
 mod schema;
+mod snapshot;
 mod tables;
 mod tls;
 mod tracks;

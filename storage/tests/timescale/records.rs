@@ -5,7 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use race::record::{CrossingStatus, StageResult};
 use storage::sqlite::SqliteStore;
-use storage::{Changes, EntryRecords, Records, Store as _, StoreError};
+use storage::{
+    Cause, Changes, EntryRecords, RecordChange, Records, Revision, Store as _, StoreError, StoredRecord,
+};
 
 use crate::fixture::{AT, Database};
 use crate::race_rows::{ENTRY, FENCE, STAGE, course, id, records, result};
@@ -90,34 +92,62 @@ fn every_save_does_what_it_does_in_the_embedded_database() {
             let path = folder.path().join("race.db");
             let sqlite = SqliteStore::open(&path).unwrap();
             sqlite.save_course(Arc::new(course(1)), AT).await.unwrap();
-            let empty = "TRUNCATE entry_crossings, entry_penalties, stage_results, processor_outbox";
+            let empty = "TRUNCATE entry_crossings, entry_penalties, stage_results, processor_outbox, \
+                processor_record_history";
             database.client.batch_execute(empty).await.unwrap();
             let mut total = Changes::default();
             for (n, step) in (0..).zip(&steps) {
                 let (records, results) = offered(step);
                 let at = AT.plus_millis(n);
-                let here = postgres.save_records(records.clone(), at).await.unwrap();
-                prop_assert_eq!(here, sqlite.save_records(records, at).await.unwrap());
+                let cause = Cause::ALL[usize::try_from(n).unwrap() % Cause::ALL.len()];
+                let here = postgres.save_records(records.clone(), cause, at).await.unwrap();
+                prop_assert_eq!(here, sqlite.save_records(records, cause, at).await.unwrap());
                 total += here;
-                let here = postgres.save_results(results.clone()).await.unwrap();
-                prop_assert_eq!(here, sqlite.save_results(results).await.unwrap());
+                let here = postgres.save_results(results.clone(), cause, at).await.unwrap();
+                prop_assert_eq!(here, sqlite.save_results(results, cause, at).await.unwrap());
                 total += here;
             }
             prop_assert_eq!(database.rows(REVISIONS).await, sqlite_rows(&path, REVISIONS_SQLITE));
             prop_assert_eq!(database.rows(RESULTS).await, sqlite_rows(&path, RESULTS));
             let told = i64::try_from(total.inserted + total.revised + total.retracted).unwrap();
             prop_assert_eq!(database.count("processor_outbox").await, told);
+            let entries = [id(1, ENTRY, 0), id(1, ENTRY, 1)];
+            let (history, stored) =
+                (postgres.history(&entries).await.unwrap(), postgres.stored_records(&entries).await.unwrap());
+            prop_assert_eq!(&history, &sqlite.history(&entries).await.unwrap());
+            prop_assert_eq!(&stored, &sqlite.stored_records(&entries).await.unwrap());
+            prop_assert_eq!(i64::try_from(history.len()).unwrap(), told, "one revision a change");
+            prop_assert_eq!(standing(&history), stored, "what is true now is what the last revisions say");
             Ok(())
         })?;
     });
     drop((postgres, database));
 }
 
+/// What is true by the revisions, which count from 1 without a gap.
+fn standing(history: &[Revision]) -> Vec<StoredRecord> {
+    let mut standing = Vec::new();
+    for of_one in
+        history.chunk_by(|a, b| (a.entry_id, a.kind, a.record_id) == (b.entry_id, b.kind, b.record_id))
+    {
+        for (n, revision) in (1..).zip(of_one) {
+            assert_eq!(revision.revision, n);
+            assert_eq!(revision.change == RecordChange::Inserted, n == 1, "{revision:?}");
+        }
+        let last = of_one.last().unwrap();
+        if last.change != RecordChange::Retracted {
+            let Revision { kind, record_id, entry_id, revision, record, .. } = last.clone();
+            standing.push(StoredRecord { kind, record_id, entry_id, revision, record });
+        }
+    }
+    standing
+}
+
 #[tokio::test]
 async fn every_column_of_a_record_is_stored() {
     let (database, store) = race(&course(1)).await;
-    store.save_records(records(), AT).await.unwrap();
-    store.save_results(vec![result()]).await.unwrap();
+    store.save_records(records(), Cause::Fixes, AT).await.unwrap();
+    store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
     let crossing =
         "SELECT to_jsonb(c) - 'id' - 'entry_id' - 'geofence_id' FROM entry_crossings c ORDER BY ts LIMIT 1";
     assert_eq!(
@@ -159,16 +189,16 @@ async fn records_of_nobody_twice_or_of_another_are_refused_whole() {
     let mut mixed = records();
     mixed.penalties[0].entry_id = id(1, ENTRY, 1);
     for bad in [nobody, twice, mixed] {
-        let error = store.save_records(bad, AT).await.unwrap_err();
+        let error = store.save_records(bad, Cause::Fixes, AT).await.unwrap_err();
         assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     }
     let stage = StageResult { stage_id: id(9, STAGE, 0), ..result() };
-    let error = store.save_results(vec![result(), stage]).await.unwrap_err();
+    let error = store.save_results(vec![result(), stage], Cause::Fixes, AT).await.unwrap_err();
     assert!(error.to_string().contains("stage_results"), "{error}");
     let both = "(SELECT 1 FROM entry_crossings UNION ALL SELECT 1 FROM stage_results) AS r";
     assert_eq!(database.count(both).await, 0);
     // The connection still serves.
-    assert_eq!(store.save_records(records(), AT).await.unwrap().inserted, 3);
+    assert_eq!(store.save_records(records(), Cause::Fixes, AT).await.unwrap().inserted, 3);
 }
 
 #[tokio::test]
@@ -182,7 +212,7 @@ async fn an_entry_that_is_deleted_meanwhile_refuses_and_does_not_block() {
         DELETE FROM entries WHERE id = NEW.entry_id; RETURN NULL; END $$; \
         CREATE TRIGGER remove AFTER INSERT ON entry_penalties FOR EACH ROW EXECUTE FUNCTION remove()";
     database.client.batch_execute(deferred).await.unwrap();
-    let error = store.save_records(records(), AT).await.unwrap_err();
+    let error = store.save_records(records(), Cause::Fixes, AT).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     assert_eq!(database.count("entry_crossings").await, 0);
     // Somebody deletes it and has not decided yet.
@@ -194,11 +224,11 @@ async fn an_entry_that_is_deleted_meanwhile_refuses_and_does_not_block() {
     );
     database.client.batch_execute(&delete).await.unwrap();
     let started = std::time::Instant::now();
-    let error = store.save_records(records(), AT).await.unwrap_err();
+    let error = store.save_records(records(), Cause::Fixes, AT).await.unwrap_err();
     assert!(matches!(error, StoreError::Retry { .. }), "{error}");
     assert!(started.elapsed() < std::time::Duration::from_secs(20));
     database.client.batch_execute("COMMIT").await.unwrap();
-    let error = store.save_records(records(), AT).await.unwrap_err();
+    let error = store.save_records(records(), Cause::Fixes, AT).await.unwrap_err();
     assert!(error.to_string().contains("not in entries"), "{error}");
 }
 
@@ -212,7 +242,7 @@ async fn foreign() -> (Database, storage::timescale::PostgresStore) {
                 ADD sort integer, ALTER speed TYPE real; \
              ALTER TABLE entry_penalties ALTER inputs TYPE json, ALTER formula_snapshot TYPE json; \
              ALTER TABLE stage_results DROP CONSTRAINT stage_results_pkey, ADD id uuid PRIMARY KEY, DROP laps; \
-             DROP TABLE processor_outbox",
+             DROP TABLE processor_outbox, processor_record_history",
         )
         .await
         .unwrap();
@@ -223,18 +253,23 @@ async fn foreign() -> (Database, storage::timescale::PostgresStore) {
 async fn tables_of_others_take_what_they_have_columns_for() {
     let (database, store) = foreign().await;
     for expected in [3, 0] {
-        let changes = store.save_records(records(), AT).await.unwrap();
+        let changes = store.save_records(records(), Cause::Fixes, AT).await.unwrap();
         assert_eq!(changes, Changes { inserted: expected, ..Changes::default() });
-        let changes = store.save_results(vec![result()]).await.unwrap();
+        let changes = store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
         assert_eq!(changes.inserted, expected.min(1));
     }
     let mut later = records();
     later.penalties[0].inputs = serde_json::json!({"peak": 28});
     later.crossings.clear();
-    let changes = store.save_records(later, AT).await.unwrap();
+    let changes = store.save_records(later, Cause::Fixes, AT).await.unwrap();
     assert_eq!(changes, Changes { inserted: 0, revised: 1, retracted: 2 });
     let slower = StageResult { total_ms: None, ..result() };
-    assert_eq!(store.save_results(vec![slower]).await.unwrap().revised, 1);
+    assert_eq!(store.save_results(vec![slower], Cause::Fixes, AT).await.unwrap().revised, 1);
     assert_eq!(database.rows("SELECT revision, total_ms, id IS NULL FROM stage_results").await, ["2|null|f"]);
     assert_eq!(id(1, FENCE, 0), records().crossings[0].geofence_id);
+    let entry = [id(1, ENTRY, 0)];
+    assert_eq!(store.history(&entry).await.unwrap(), [], "there is no table for it");
+    let stored = store.stored_records(&entry).await.unwrap();
+    assert_eq!(stored.iter().map(|record| record.revision).collect::<Vec<_>>(), [2, 2], "{stored:?}");
+    assert_eq!(stored[0].record.get("fix_before"), None);
 }

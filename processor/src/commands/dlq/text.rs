@@ -6,23 +6,7 @@ use pipeline::broker::KeptLetter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The text with everything escaped that a terminal would obey or not show.
-pub(super) fn escaped(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_invisible(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-/// Marks of width zero and those that turn the direction of writing.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
+pub(super) use crate::show::words::escaped;
 
 /// Bytes for a person: text as it is, escaped, and what is no text as base64 with a note.
 pub(super) fn readable(bytes: &[u8]) -> String {

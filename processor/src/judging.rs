@@ -1,0 +1,170 @@
+//! Judging from what is stored, whichever database it is: entries by their positions, and the field ranked.
+//!
+//! What `replay` saves, and what is shown, explained or tried out, all come from here.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use pipeline::batch::EntryKey;
+use race::course::Course;
+use race::course::plan::{EntryPlan, EventPlan};
+use race::follow::{Follower, Scratch};
+use race::judge::{EntryEvaluation, EventOutcome, ranking};
+use race::position::{DeviceId, Position};
+use race::time::Timestamp;
+use storage::{Cause, Changes, EntryRecords, Positions, Records, StoreError};
+
+/// Positions of one read: large enough that the query costs nothing a row, small enough to keep memory flat.
+const PAGE_ROWS: usize = 20_000;
+
+/// All events that are stored, ready to judge by.
+///
+/// # Errors
+/// The database does not answer, or its rows are no course.
+pub(crate) async fn course(store: &impl Records) -> Result<Arc<Course>, StoreError> {
+    Ok(Arc::new(Course::new(Arc::new(store.load_course().await?))))
+}
+
+/// The entries of which positions are stored already: the input alone does not tell their track.
+pub(crate) async fn stored_entries(
+    course: &Course,
+    store: &impl Positions,
+) -> Result<Vec<EntryKey>, StoreError> {
+    let stored: HashSet<DeviceId> =
+        store.devices_with_positions(course.roster.devices()).await?.into_iter().collect();
+    let entries =
+        course.events.iter().enumerate().flat_map(|(event, plan)| {
+            plan.entries.iter().enumerate().map(move |(n, entry)| ((event, n), entry))
+        });
+    let touched = entries.filter(|(_, entry)| entry.spans.iter().any(|span| stored.contains(&span.device)));
+    Ok(touched.map(|(key, _)| key).collect())
+}
+
+/// An entry as its stored positions show it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Judged {
+    /// What is true of it.
+    pub(crate) evaluation: EntryEvaluation,
+    /// The instant of its last position, used or set aside; none without one.
+    pub(crate) evaluated_to: Option<Timestamp>,
+}
+
+/// Judges an entry by its stored positions.
+pub(crate) async fn entry(
+    event: &EventPlan,
+    entry: &EntryPlan,
+    store: &impl Positions,
+) -> Result<Judged, StoreError> {
+    let (mut follower, mut scratch) = (Follower::new(event), Scratch::default());
+    let faulty = each_position(entry, store, |position| follower.push(event, position, &mut scratch)).await?;
+    follower.track.note_faulty(faulty);
+    let evaluated_to = follower.track.latest();
+    Ok(Judged { evaluation: follower.evaluation(event, entry, &mut scratch), evaluated_to })
+}
+
+/// Gives every position of an entry's track that is not faulty, in order of time, page by page; how many are faulty.
+pub(crate) async fn each_position(
+    entry: &EntryPlan,
+    store: &impl Positions,
+    mut each: impl FnMut(&Position),
+) -> Result<u64, StoreError> {
+    let mut faulty = 0;
+    for span in &entry.spans {
+        let mut from = span.from.unwrap_or(Timestamp::from_micros(i64::MIN));
+        faulty += store.count_faulty(span.device.clone(), from, span.to).await?;
+        loop {
+            let page = store.read_positions(span.device.clone(), from, span.to, PAGE_ROWS).await?;
+            page.iter().for_each(&mut each);
+            match page.last() {
+                Some(last) if page.len() == PAGE_ROWS => from = Timestamp::from_micros(last.ts.micros() + 1),
+                _ => break,
+            }
+        }
+    }
+    Ok(faulty)
+}
+
+/// An event as its stored positions show it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JudgedEvent {
+    /// What is true of it.
+    pub(crate) outcome: EventOutcome,
+    /// The instant of the last position of any entry that was read; none without one.
+    pub(crate) evaluated_to: Option<Timestamp>,
+}
+
+/// Judges an event, by its number in the course, and ranks it. Entries in `judged`, by their number in the event, are
+/// taken as they are; the others are read.
+pub(crate) async fn event(
+    course: &Course,
+    number: usize,
+    mut judged: BTreeMap<usize, EntryEvaluation>,
+    store: &impl Positions,
+) -> Result<JudgedEvent, StoreError> {
+    let plan = &course.events[number];
+    let (mut evaluations, mut evaluated_to) = (Vec::with_capacity(plan.entries.len()), None);
+    for (n, of_entry) in plan.entries.iter().enumerate() {
+        evaluations.push(match judged.remove(&n) {
+            Some(evaluation) => evaluation,
+            None => {
+                let read = entry(plan, of_entry, store).await?;
+                evaluated_to = evaluated_to.max(read.evaluated_to);
+                read.evaluation
+            }
+        });
+    }
+    Ok(JudgedEvent { outcome: ranked(plan, number, evaluations), evaluated_to })
+}
+
+/// The outcome of an event whose entries were all judged, in their order; `number` is its own in the course.
+pub(crate) fn ranked(plan: &EventPlan, number: usize, evaluations: Vec<EntryEvaluation>) -> EventOutcome {
+    let rankings = (0..plan.stages.len()).map(|stage| ranking::rank(plan, stage, &evaluations)).collect();
+    EventOutcome { event: number, evaluations, rankings }
+}
+
+/// What is true now of some of the course's events.
+pub(crate) struct Outcome(Vec<EventOutcome>);
+
+impl Outcome {
+    /// Takes what the lanes judged in order, judges everybody else from the store, and ranks; only for events, by
+    /// their number in the course, that are asked for.
+    pub(crate) async fn of(
+        course: &Course,
+        store: &impl Positions,
+        judged: BTreeMap<EntryKey, EntryEvaluation>,
+        is_asked: impl Fn(usize) -> bool,
+    ) -> Result<Self, StoreError> {
+        let mut by_event: BTreeMap<usize, BTreeMap<usize, EntryEvaluation>> = BTreeMap::new();
+        for ((event, entry), evaluation) in judged {
+            by_event.entry(event).or_default().insert(entry, evaluation);
+        }
+        let mut outcomes = Vec::new();
+        for number in (0..course.events.len()).filter(|number| is_asked(*number)) {
+            let judged = by_event.remove(&number).unwrap_or_default();
+            outcomes.push(event(course, number, judged, store).await?.outcome);
+        }
+        Ok(Self(outcomes))
+    }
+
+    /// Those of some events.
+    pub(crate) fn only(self, is_asked: impl Fn(usize) -> bool) -> Vec<EventOutcome> {
+        self.0.into_iter().filter(|outcome| is_asked(outcome.event)).collect()
+    }
+
+    /// Makes the store's records equal to the outcome.
+    pub(crate) async fn save(&self, store: &impl Records, at: Timestamp) -> Result<Changes, StoreError> {
+        let mut changes = Changes::default();
+        for evaluation in self.0.iter().flat_map(|event| &event.evaluations) {
+            let penalties = evaluation.stages.iter().flat_map(|stage| stage.penalties.clone());
+            let records = EntryRecords {
+                entry_id: evaluation.entry_id,
+                crossings: evaluation.crossings.clone(),
+                penalties: penalties.collect(),
+            };
+            changes += store.save_records(records, Cause::Replay, at).await?;
+        }
+        let results = self.0.iter().flat_map(|event| event.rankings.iter().flatten().cloned());
+        changes += store.save_results(results.collect(), Cause::Replay, at).await?;
+        Ok(changes)
+    }
+}

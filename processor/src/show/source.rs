@@ -1,0 +1,101 @@
+//! Where a command that shows something looks: a store, and an event in it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use race::course::Course;
+use race::course::check::{Severity, check};
+use storage::Records;
+use storage::sqlite::SqliteStore;
+use storage::timescale::PostgresStore;
+
+use super::{Usage, pick};
+use crate::config::ConfigArgs;
+use crate::config::servers::ServerSettings;
+use crate::judging;
+use crate::store_url::StoreUrl;
+use crate::tell::tell;
+
+/// Problems of a course that are told.
+const PROBLEMS_TOLD: usize = 20;
+
+/// Where to look. No `Debug`: a URL may have a password in it.
+#[derive(Args)]
+pub(crate) struct SourceArgs {
+    /// Where positions and course are: sqlite:PATH, a postgres:// URL, or `postgres` for what POSTGRES_URL names
+    #[arg(long, value_name = "URL", default_value = "sqlite:./race.db")]
+    pub(crate) store: StoreUrl,
+    /// The event, by id, slug or name; where the store has only one, that one
+    #[arg(long, value_name = "EVENT")]
+    pub(crate) event: Option<String>,
+}
+
+/// A store that was there.
+pub(crate) enum Opened {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl SourceArgs {
+    /// Opens the store. A file that is not there is not made.
+    pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
+        match &self.store {
+            StoreUrl::Sqlite(path) => sqlite(path).map(Opened::Sqlite),
+            StoreUrl::Platform => postgres(None).await.map(Opened::Postgres),
+            StoreUrl::Postgres(url) => postgres(Some(url.clone())).await.map(Opened::Postgres),
+        }
+    }
+}
+
+fn sqlite(path: &PathBuf) -> anyhow::Result<SqliteStore> {
+    let there = path.try_exists().with_context(|| format!("cannot look for {}", path.display()))?;
+    if !there {
+        anyhow::bail!(
+            "there is no store {}; `processor replay` makes one, --store names another",
+            path.display()
+        );
+    }
+    Ok(SqliteStore::open(path)?)
+}
+
+async fn postgres(url: Option<String>) -> anyhow::Result<PostgresStore> {
+    let given = ConfigArgs { postgres_url: url, ..ConfigArgs::default() };
+    let servers = settings(&given)?;
+    let endpoint = servers.postgres.ok_or_else(|| {
+        Usage("--store postgres is what POSTGRES_URL names, and POSTGRES_URL is not set".to_owned())
+    })?;
+    Ok(PostgresStore::connect(endpoint).await?)
+}
+
+/// Where the servers are.
+pub(crate) fn settings(given: &ConfigArgs) -> Result<ServerSettings, Usage> {
+    ServerSettings::load(given).map_err(|errors| {
+        let problems: Vec<String> = errors.problems().iter().map(ToString::to_string).collect();
+        Usage(problems.join("; "))
+    })
+}
+
+/// All of a store as it is now, and the number of the event that is meant.
+pub(crate) struct Looked<R> {
+    pub(crate) store: R,
+    pub(crate) course: Arc<Course>,
+    pub(crate) event: usize,
+}
+
+/// Looks at a store as of one moment.
+pub(crate) async fn look<R: Records>(store: &R, event: Option<&str>) -> anyhow::Result<Looked<R>> {
+    let snapshot = store.snapshot().await?;
+    let course = judging::course(&snapshot).await?;
+    let findings = check(&course.tables);
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    for error in errors.iter().take(PROBLEMS_TOLD) {
+        tell!("error: {error}");
+    }
+    if !errors.is_empty() {
+        anyhow::bail!("the stored course has {} error(s), and cannot be judged by", errors.len());
+    }
+    let event = pick::event(&course, event)?;
+    Ok(Looked { store: snapshot, course, event })
+}
