@@ -85,6 +85,7 @@ pub fn evaluations(event: &EventPlan, results: &[(i64, &[Result])]) -> Vec<Entry
             fixes: FixCounts::default(),
             crossings: Vec::new(),
             stages: stages.collect(),
+            overrides: Vec::new(),
         }
     });
     entries.collect()
