@@ -3,10 +3,13 @@
 mod departure;
 mod due;
 mod geofences;
+mod neutralised;
 mod parc_ferme;
 mod silence;
+mod view;
 
 pub use due::Due;
+pub use neutralised::NeutralisationOutcome;
 pub use parc_ferme::Absence;
 
 use uuid::Uuid;
@@ -15,10 +18,9 @@ use super::crossings::{CrossingBook, Mark};
 use super::overrides;
 use super::waypoints::{self, WaypointOutcome, Window};
 use super::zones::{self, Drive, Passage};
-use crate::course::feature::holds_at;
 use crate::course::plan::{EntryPlan, EventPlan, SegmentPlan, StagePlan};
 use crate::course::tables::{
-    Neutralisation, Override, OverrideAction, Segment, SegmentType, StartEdge, StartMode, StartPick,
+    Override, OverrideAction, Segment, SegmentType, StartEdge, StartMode, StartPick,
 };
 use crate::fence::state::{Evidence, Gap};
 use crate::num::round_to;
@@ -72,23 +74,6 @@ pub struct SegmentView<'a> {
     pub zone_passages: Vec<Passage<'a>>,
     /// Something beneath waits for a person's confirmation.
     pub awaits_confirmation: bool,
-}
-
-/// What a neutralisation took off.
-#[derive(Debug)]
-pub struct NeutralisationOutcome<'a> {
-    /// The row.
-    pub row: &'a Neutralisation,
-    /// From when, clipped to the start.
-    pub from: Timestamp,
-    /// Until when, clipped to the finish; none when its second geofence was not reached.
-    pub to: Option<Timestamp>,
-    /// Milliseconds taken off, at most what is allowed.
-    pub neutralised_ms: i64,
-    /// Milliseconds left before the allowance was used up.
-    pub early_ms: i64,
-    /// A person should look.
-    pub needs_review: bool,
 }
 
 /// How far along the track the segments so far reach.
@@ -315,38 +300,6 @@ impl<'a> Matching<'a, '_> {
         }
         passages
     }
-
-    /// From the first `enter` of the first geofence to the next `exit` of the second, clipped to start and finish,
-    /// each pair once.
-    fn neutralised(&self, start: Timestamp, finish: Option<Mark>) -> Vec<NeutralisationOutcome<'a>> {
-        let end = finish.map(|f| f.at);
-        let outcomes = self.segment.neutralisations.iter().filter_map(|row| {
-            let exit_after = |enter: &Mark| {
-                self.book.firsts(Some(row.exit_geofence_id), EXIT).find(|exit| exit.at > enter.at)
-            };
-            // A visit that was over before the start has nothing to do with this segment.
-            let enter = self.book.firsts(Some(row.entry_geofence_id), ENTER).find(|enter| {
-                self.after.is_none_or(|after| after.admits(enter.at))
-                    && end.is_none_or(|end| enter.at < end)
-                    && holds_at(row.valid_from, row.valid_to, enter.at)
-                    && exit_after(enter).is_none_or(|exit| exit.at > start)
-            })?;
-            let exit = exit_after(&enter);
-            let allowed_ms = round_to(row.allowed_seconds, 1e3);
-            let from = enter.at.max(start).truncated(self.unit_ms);
-            let to = exit.map(|exit| end.map_or(exit.at, |end| exit.at.min(end)).truncated(self.unit_ms));
-            let spent_ms = to.map_or(0, |to| to.millis_since(from));
-            Some(NeutralisationOutcome {
-                row,
-                from,
-                to,
-                neutralised_ms: spent_ms.min(allowed_ms),
-                early_ms: if to.is_some() { (allowed_ms - spent_ms).max(0) } else { 0 },
-                needs_review: enter.needs_review || exit.is_none_or(|exit| exit.needs_review),
-            })
-        });
-        outcomes.collect()
-    }
 }
 
 /// Whether a segment lasts as many laps as are driven until the close: one from a geofence to the same geofence, whose
@@ -368,68 +321,5 @@ fn decided_start(decision: &Override, computed: Option<Mark>) -> Option<Mark> {
         }
         OverrideAction::Confirm => computed.map(|mark| Mark { needs_review: false, ..mark }),
         OverrideAction::Cancel | OverrideAction::Reject => None,
-    }
-}
-
-impl SegmentView<'_> {
-    /// Whether its passages are counted.
-    pub fn has_laps(&self) -> bool {
-        self.plan.row.laps.is_some() || is_open_ended(&self.plan.row, self.closed_at)
-    }
-
-    /// Whether a stage is finished only with this segment.
-    pub fn must_finish(&self) -> bool {
-        match self.plan.row.kind {
-            SegmentType::SpecialStage => true,
-            SegmentType::Liaison => self.plan.row.exit_geofence_id.is_some(),
-            SegmentType::ParcFerme => false,
-        }
-    }
-
-    /// Milliseconds from start to finish without what was neutralised, whatever its bogey and maximum time.
-    pub fn driven_ms(&self, unit_ms: i64) -> Option<i64> {
-        let (start, finish) = (self.start?, self.finish?);
-        let driven = finish.at.truncated(unit_ms).millis_since(start.at.truncated(unit_ms));
-        Some(driven - self.neutralised_ms())
-    }
-
-    /// Milliseconds of a finished special stage: finish - start - neutralised, within its bogey and maximum time.
-    /// `unit_ms` is what the instants are truncated to before they are subtracted.
-    pub fn time_ms(&self, unit_ms: i64) -> Option<i64> {
-        let time = self.driven_ms(unit_ms)?;
-        let row = &self.plan.row;
-        let ms = |seconds: Option<f64>| seconds.map(|s| round_to(s, 1e3));
-        let at_least = ms(row.bogey_seconds).map_or(time, |bogey| time.max(bogey));
-        Some(ms(row.maximum_seconds).map_or(at_least, |maximum| at_least.min(maximum)))
-    }
-
-    /// Milliseconds taken off in this segment; what two neutralisations share is taken off once.
-    pub fn neutralised_ms(&self) -> i64 {
-        let mut spans: Vec<(Timestamp, Timestamp)> =
-            self.neutralised.iter().map(|n| (n.from, n.from.plus_millis(n.neutralised_ms))).collect();
-        spans.sort();
-        let mut covered_to = Timestamp::from_micros(i64::MIN);
-        let mut total_ms = 0;
-        for (from, to) in spans {
-            let from = from.max(covered_to);
-            total_ms += to.millis_since(from).max(0);
-            covered_to = covered_to.max(to);
-        }
-        total_ms
-    }
-
-    /// Whether a person should look at its start or finish, or at a crossing that waits for confirmation.
-    pub fn times_need_review(&self) -> bool {
-        self.awaits_confirmation || [self.start, self.finish].iter().flatten().any(|mark| mark.needs_review)
-    }
-
-    /// Whether a person should look at its start, finish, neutralisations or waypoints.
-    pub fn needs_review(&self) -> bool {
-        self.times_need_review()
-            || self.neutralised.iter().any(|n| n.needs_review)
-            || self
-                .waypoints
-                .iter()
-                .any(|w| w.validated.is_some_and(|v| v.needs_review) || (self.decided && w.doubtful))
     }
 }

@@ -86,6 +86,7 @@ pub fn evaluations(event: &EventPlan, results: &[(i64, &[Result])]) -> Vec<Entry
             crossings: Vec::new(),
             overrides: Vec::new(),
             stages: stages.collect(),
+            overrides: Vec::new(),
         }
     });
     entries.collect()
