@@ -84,7 +84,6 @@ pub fn evaluations(event: &EventPlan, results: &[(i64, &[Result])]) -> Vec<Entry
             entry_id: entry.row.id,
             fixes: FixCounts::default(),
             crossings: Vec::new(),
-            overrides: Vec::new(),
             stages: stages.collect(),
             overrides: Vec::new(),
         }
