@@ -112,3 +112,14 @@ fn who_comes_after_the_close_has_not_started() {
         assert_eq!(judged(&document, &drive(0.0, &THROUGH)).status, status);
     }
 }
+
+#[test]
+fn an_impulse_is_paid_once_not_by_the_kmh() {
+    let mut document = stage();
+    document["speed_limit_zones"] = json!([{"id": id(70), "segment_id": id(20), "limit_kmh": 60,
+        "geometry": G.polygon(&[[2_000.0, -100.0], [2_800.0, -100.0], [2_800.0, 100.0], [2_000.0, 100.0]])}]);
+    let columns = json!({"operator": "per_unit", "base": 1, "penalty": 60});
+    formula(&mut document, 100, "speeding_impulse", &columns);
+    // 800 m at 72 km/h: an impulse each 150 m.
+    assert_eq!(judged(&document, &drive(0.0, &THROUGH)).penalty_ms, 5 * 61_000);
+}

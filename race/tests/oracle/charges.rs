@@ -215,5 +215,6 @@ pub(crate) fn all(ride: &Ride<'_>, stages: &[RiddenStage<'_>]) -> Vec<Charge> {
         }
     }
     missed_waypoint_ratio(ride, stages, &mut charges);
+    crate::zones::speeding(ride, stages, &mut charges);
     charges
 }

@@ -49,6 +49,8 @@ pub(crate) struct Ridden<'a> {
     pub(crate) row: &'a Segment,
     pub(crate) cursor: Option<i64>,
     pub(crate) started: Option<i64>,
+    /// From when on it is judged: where nothing says when a liaison began, what came before it.
+    pub(crate) begin: Option<i64>,
     pub(crate) finished: Option<i64>,
     pub(crate) time: Option<i64>,
     pub(crate) neutralised: i64,
@@ -257,7 +259,7 @@ fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor
     let finish = match segment.kind {
         SegmentType::ParcFerme => None,
         // Who leaves by another way arrives all the same.
-        SegmentType::Liaison => finish(ride, segment, arrival_after.unwrap_or(i64::MIN / 2)),
+        SegmentType::Liaison => finish(ride, segment, arrival_after.unwrap_or(i64::MIN / 4_000)),
         SegmentType::SpecialStage => start.and_then(|s| finish(ride, segment, s.0)),
     };
     let in_time = |at: i64| closed.is_none_or(|c| !doubt::later("before the close", at, c));
@@ -270,6 +272,7 @@ fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor
         row: segment,
         cursor,
         started: start.map(|s| s.0),
+        begin: None,
         finished: finish.map(|f| f.0),
         time: None,
         neutralised: 0,
@@ -286,9 +289,10 @@ fn ride_segment<'a>(ride: &Ride<'a>, stage: &Stage, segment: &'a Segment, cursor
         weak_inside: false,
     };
     let begin = match segment.kind {
-        SegmentType::Liaison => Some(arrival_after.unwrap_or(i64::MIN / 2)),
+        SegmentType::Liaison => Some(arrival_after.unwrap_or(i64::MIN / 4_000)),
         _ => start.map(|s| s.0),
     };
+    ridden.begin = begin;
     if let Some(begin) = begin {
         let until = ridden.finished.or(closed).unwrap_or(i64::MAX);
         ridden.weak_inside = ride.line.movements.iter().enumerate().any(|(m, w)| {

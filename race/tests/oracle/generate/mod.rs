@@ -244,6 +244,7 @@ fn segment(
         );
         next.waypoint += 1;
     }
+    zones(document, ground, sketch, segment, part, tape);
     if let Some((from, to)) = part.neutral {
         let one = fence(document, next, geofence(ground, road, from, true, tape));
         let other = if tape.percent(30) {
@@ -260,6 +261,43 @@ fn segment(
     }
 }
 
+/// Whether stretches between waypoints are drawn; engine and oracle do not yet agree on where every one ends.
+const STRETCHES: bool = false;
+
+/// A polygon over the road, or a stretch between two of the segment's waypoints.
+fn zones(
+    document: &mut Value,
+    ground: &Ground,
+    sketch: &Sketch,
+    segment: u128,
+    part: &Part,
+    tape: &mut Tape<'_>,
+) {
+    for n in 0..tape.below(3) {
+        let mut row = json!({"id": id(7_000 + segment * 10 + u128::from(n)), "segment_id": id(segment),
+            "limit_kmh": tape.pick(&[30.0, 50.0, 42.5, 70.0]), "tolerance_kmh": tape.pick(&[0.0, 0.0, 3.0]),
+            "tolerance_percent": tape.pick(&[0.0, 0.0, 10.0]), "buffer_meters": tape.pick(&[0.0, 20.0, 40.0]),
+            "min_duration_ms": tape.pick(&[2_000, 500, 10_000]), "impulse_meters": tape.pick(&[150.0, 60.0]),
+            "impulse_seconds": tape.pick(&[10.0, 4.0])});
+        if !STRETCHES || tape.percent(60) || part.stops.len() < 2 {
+            let middle = sketch
+                .road
+                .beside(part.from + (part.to - part.from) * tape.range(0.2, 0.8), tape.range(-20.0, 20.0));
+            row["geometry"] = sketch::polygon(ground, middle, tape.range(80.0, 250.0), tape);
+        } else {
+            let dz = tape.below(part.stops.len() as u32 - 1) as usize;
+            let fz = dz + 1 + tape.below((part.stops.len() - dz - 1) as u32) as usize;
+            let rows = document["waypoints"].as_array().unwrap();
+            let own = rows.len() - part.stops.len();
+            row["dz_waypoint_id"] = rows[own + dz]["id"].clone();
+            if !tape.percent(10) {
+                row["fz_waypoint_id"] = rows[own + fz]["id"].clone();
+            }
+        }
+        add(document, "speed_limit_zones", row);
+    }
+}
+
 fn rows_of(document: &Value, table: &str, scope: &'static str) -> Vec<Scope> {
     let rows = document[table].as_array().unwrap();
     rows.iter()
@@ -270,6 +308,7 @@ fn rows_of(document: &Value, table: &str, scope: &'static str) -> Vec<Scope> {
 fn prices(document: &mut Value, next: &mut Numbers, tape: &mut Tape<'_>) {
     let class = Some(50);
     let waypoints = rows_of(document, "waypoints", "waypoint");
+    let zones = rows_of(document, "speed_limit_zones", "speed_limit_zone");
     let mut wide: Vec<Scope> = vec![("event", 1)];
     wide.extend(rows_of(document, "stages", "stage"));
     wide.extend(rows_of(document, "segments", "segment"));
@@ -280,6 +319,10 @@ fn prices(document: &mut Value, next: &mut Numbers, tape: &mut Tape<'_>) {
         ("missed_waypoint", 1.0, &kinds[..], wide.clone()),
         ("missed_waypoint_ratio", 20.0, &kinds[..], wide.clone()),
         ("early_neutralisation", 10.0, &[][..], wide.clone()),
+        ("speeding_peak", 10.0, &[][..], [zones.clone(), wide.clone()].concat()),
+        ("speeding_time_gained", 3.0, &[][..], wide.clone()),
+        ("speeding_impulse", 8.0, &[][..], wide.clone()),
+        ("speeding_ordinal", 1.0, &[][..], wide.clone()),
     ] {
         if tape.percent(60) {
             let menu = Menu { evaluator, step, kinds, scopes: &scopes, class };
