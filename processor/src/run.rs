@@ -137,7 +137,11 @@ async fn hold<S: Live>(
     let mut takes_everything = true;
     let mut before: Option<Arc<Tables>> = None;
     while !tenure.is_cancelled() {
-        let known = match servers::patiently(events, tenure, || courses::load(&servers.judge)).await? {
+        let known = match servers::patiently(events, tenure, || {
+            courses::load(&servers.judge, before.as_deref())
+        })
+        .await?
+        {
             None => return Ok(()),
             Some(Loaded::Course(tables)) => Some(tables),
             Some(Loaded::Wrong(problems)) => {

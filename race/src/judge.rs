@@ -71,6 +71,9 @@ pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: F
         let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);
         stages.push(stage::evaluate(view, unit_ms, excluded_before, penalties));
     }
+    if event.is_flawed {
+        stages.iter_mut().for_each(|stage| stage.provisional = true);
+    }
     // What a person decided and nothing shows any more is to be looked at.
     for row in entry.overrides.iter().filter(|row| !bound.contains_key(&row.id)) {
         let named = overrides::stage_of(event, row);

@@ -177,7 +177,8 @@ pub trait Records: Positions {
     /// refused. Kept for as long as a command runs, not longer: a database keeps what a snapshot may still read.
     fn snapshot(&self) -> impl Future<Output = Result<Self, StoreError>> + Send;
 
-    /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself.
+    /// All business tables as stored, each ordered by id, so that a stored course reads back equal to itself. Of tables
+    /// that somebody else edits, rows that cannot be judged by are left out and told, see [`Tables::left_out`].
     fn load_course(&self) -> impl Future<Output = Result<Tables, StoreError>> + Send;
 
     /// Makes the stored records of one entry equal to `records`, see [`EntryRecords`] and [`Changes`]. Each row that

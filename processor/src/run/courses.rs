@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use race::course::check::{Severity, check};
+use race::course::keep::keep_sound;
 use race::course::{Course, Tables};
 use storage::{Live, StoreError};
 use tokio::time::sleep;
@@ -23,17 +24,18 @@ pub(super) enum Loaded {
     Wrong(Vec<String>),
 }
 
-/// Reads the business tables.
+/// Reads the business tables; an event that cannot be judged by as it stands stays as it was in `before`, if it was sound.
 ///
 /// # Errors
 /// The database does not answer, or not with a course at all.
-pub(super) async fn load<S: Live>(store: &S) -> Result<Loaded, StoreError> {
+pub(super) async fn load<S: Live>(store: &S, before: Option<&Tables>) -> Result<Loaded, StoreError> {
     match store.load_course().await {
         Ok(tables) => {
-            let findings = check(&tables);
-            let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-            let problems: Vec<String> = errors.map(|finding| finding.to_string()).collect();
-            Ok(if problems.is_empty() { Loaded::Course(Arc::new(tables)) } else { Loaded::Wrong(problems) })
+            let tables = match before {
+                Some(before) => keep_sound(before, tables),
+                None => tables,
+            };
+            Ok(Loaded::Course(Arc::new(tables)))
         }
         Err(StoreError::Refused { message, .. }) => {
             Ok(Loaded::Wrong(message.lines().map(str::to_owned).collect()))
@@ -46,6 +48,17 @@ pub(super) async fn load<S: Live>(store: &S) -> Result<Loaded, StoreError> {
 
 /// Makes a course ready, and says what of it is perhaps not as meant.
 pub(super) fn ready(tables: Arc<Tables>) -> Arc<Course> {
+    for out in tables.left_out.iter().take(WARNINGS_TOLD) {
+        let consequence = if out.before_in_force {
+            "its event stays as it was before"
+        } else {
+            "left out, and the results of its event are provisional"
+        };
+        tracing::error!("{}: {consequence}", out.problem);
+    }
+    if tables.left_out.len() > WARNINGS_TOLD {
+        tracing::error!(more = tables.left_out.len() - WARNINGS_TOLD, "rows of the course are left out");
+    }
     let findings = check(&tables);
     let warnings: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Warning).collect();
     for warning in warnings.iter().take(WARNINGS_TOLD) {
@@ -84,7 +97,7 @@ pub(super) async fn changed<S: Live>(
             () = shift.cancelled() => return,
             loaded = async {
                 sleep(every).await;
-                load(&store).await
+                load(&store, known.as_deref()).await
             } => loaded,
         };
         match (loaded, &known) {

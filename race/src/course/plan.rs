@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::feature::{Feature, Features, Role};
 use super::formulas::Formulas;
 use super::geometry::Geometry;
+use super::keep::is_flawed;
 use super::roster::{Carried, Roster, TimingSpan, carried, timing_spans};
 use super::tables::{
     Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Override, Segment, Stage, Tables, Waypoint,
@@ -44,6 +45,8 @@ pub struct EventPlan {
     pub entries: Vec<EntryPlan>,
     /// Its penalty tables.
     pub formulas: Formulas,
+    /// Rows of it were left out: whatever is judged is provisional.
+    pub is_flawed: bool,
     /// Names everything that the state of a track depends on, but for the entry's own devices.
     pub fingerprint: Uuid,
 }
@@ -141,6 +144,7 @@ impl EventPlan {
             stages,
             entries,
             formulas: Formulas::of_event(tables, row.id),
+            is_flawed: is_flawed(tables, row.id),
         }
     }
 

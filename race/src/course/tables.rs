@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::course::geometry::Geometry;
+use crate::course::salvage::LeftOut;
 use crate::time::Timestamp;
 
 macro_rules! rows {
@@ -38,6 +39,9 @@ pub struct Tables {
     pub penalty_formulas: Vec<PenaltyFormula>,
     pub entry_segment_starts: Vec<EntrySegmentStart>,
     pub overrides: Vec<Override>,
+    /// Rows that were given and cannot be judged by, see [`super::salvage`].
+    #[serde(skip)]
+    pub left_out: Vec<LeftOut>,
 }
 
 /// What kind of competition an event is. The rules are the same for all; it is shown, not judged.

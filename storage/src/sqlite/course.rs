@@ -75,6 +75,7 @@ pub(super) fn load(connection: &mut Connection) -> Result<Tables, Failure> {
         penalty_formulas: t::PENALTY_FORMULAS.select(&transaction)?,
         entry_segment_starts: t::ENTRY_SEGMENT_STARTS.select(&transaction)?,
         overrides: t::OVERRIDES.select(&transaction)?,
+        left_out: Vec::new(),
     })
 }
 

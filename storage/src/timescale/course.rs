@@ -3,7 +3,8 @@
 //! Of each table the columns that a course knows are read, whatever else there is; one that is missing, or null, is at
 //! its default. The rows then go the way of a course file, so that what is wrong with one is said in the same words.
 
-use race::course::{self, Tables};
+use race::course::Tables;
+use race::course::salvage::salvage;
 use tokio_postgres::Client;
 
 use super::columns::Columns;
@@ -38,7 +39,7 @@ pub(super) fn needed() -> impl Iterator<Item = &'static str> {
     TABLES.iter().map(|table| table.name).filter(|name| !OPTIONAL.contains(name))
 }
 
-/// All business tables. After an error a transaction may be open.
+/// All business tables, without the rows that cannot be judged by: those are in [`Tables::left_out`]. After an error a transaction may be open.
 pub(super) async fn load(client: &Client) -> Result<Tables, Failure> {
     client.batch_execute(BEGIN).await?;
     let tables = read(client).await?;
@@ -70,7 +71,7 @@ pub(super) async fn read(client: &Client) -> Result<Tables, Failure> {
         document.push(']');
     }
     document.push('}');
-    course::parse(&document).map_err(Failure::refused)
+    salvage(&document).map_err(Failure::refused)
 }
 
 /// Each row of a table as one JSON object, by key.

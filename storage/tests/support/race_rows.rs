@@ -99,6 +99,7 @@ pub(crate) fn course(e: u8) -> Tables {
         entry_segment_starts: read(json!([{"entry_id": i(ENTRY, 0), "segment_id": i(SEGMENT, 0)},
             {"id": i(OTHER, 10), "entry_id": i(ENTRY, 1), "segment_id": i(SEGMENT, 0), "start_position": 2,
             "target_at": from, "manual_override": true}])),
+        left_out: Vec::new(),
         overrides: read(json!([{"id": i(OTHER, 11), "entry_id": i(ENTRY, 0), "target": "crossing",
             "key": {"geofence": i(FENCE, 0), "n": 18_446_744_073_709_551_615_u64}, "from": from, "to": to,
             "action": "set", "value_ms": -5, "reason": "saw it", "user_id": i(OTHER, 12), "created_at": to},
