@@ -4,6 +4,7 @@
 mod geofence;
 mod locate;
 mod penalty;
+mod slots;
 mod states;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -176,12 +176,12 @@ pub trait Live: Records {
         entries: &[Uuid],
     ) -> impl Future<Output = Result<Vec<SavedState>, StoreError>> + Send;
 
-    /// Saves an entry that was judged under the fence: its records as [`Records::save_records`] does, its state, and
-    /// that it is clean.
+    /// Saves entries that were judged under the fence, each but once: their records as [`Records::save_records`] does,
+    /// their states, and that they are clean. When one of them is refused, none is saved.
     fn save_judged(
         &self,
         fence: Option<&Fence>,
-        judged: &Judged,
+        judged: &[Judged],
         at: Timestamp,
     ) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 

@@ -8,7 +8,7 @@ use crate::batch::{FencedBatch, LocatedBatch};
 pub(super) fn run(states: &mut States, batch: LocatedBatch) -> FencedBatch {
     for located in &batch.movements {
         // A fix further on in the batch may have ended what the lane follows of the entry.
-        let Some(slot) = states.slots.get_mut(&located.entry) else { continue };
+        let Some(slot) = states.slots.get_mut(located.entry) else { continue };
         let Some(follower) = slot.follower.as_mut() else { continue };
         let features = &states.course.events[located.entry.0].features;
         slot.changed |= follower.fences.advance(features, near(&batch, located), &located.movement);

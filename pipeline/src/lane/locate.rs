@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
+use race::course::Course;
 use race::course::feature::FeatureId;
 use race::fence::touch::Movement;
 use race::position::Position;
 use race::time::Timestamp;
 
 use super::LaneReport;
+use super::slots::At;
 use super::states::States;
 use crate::batch::{EntryKey, Located, LocatedBatch, Roles, Rows};
 use crate::limits::UNKNOWN_DEVICES_NAMED;
+
+/// What is the same for all of a batch.
+#[derive(Clone, Copy)]
+struct Sight<'a> {
+    course: &'a Course,
+    /// How far the lane's batches were committed when it began.
+    committed: u64,
+}
 
 /// The stage; the tracks are in [`States`].
 #[derive(Debug, Default)]
@@ -25,8 +35,9 @@ impl Locate {
     pub(super) fn run(&mut self, states: &mut States, mut rows: Rows) -> LocatedBatch {
         let mut batch = LocatedBatch::default();
         rows.roles.reserve(rows.positions.len());
+        let sight = Sight { course: &Arc::clone(&states.course), committed: states.committed() };
         for position in &rows.positions {
-            let roles = self.position(states, position, &mut batch);
+            let roles = self.position(sight, states, position, &mut batch);
             rows.roles.push(roles);
         }
         batch.rows = rows;
@@ -41,8 +52,11 @@ impl Locate {
         fixes: &[Position],
     ) -> LocatedBatch {
         let mut batch = LocatedBatch::default();
-        for fix in fixes {
-            self.advance(states, entry, fix, &mut batch);
+        let course = Arc::clone(&states.course);
+        if let Some(at) = states.slots.find(entry) {
+            for fix in fixes {
+                self.advance(&course, states, (entry, at), fix, &mut batch);
+            }
         }
         batch
     }
@@ -52,16 +66,21 @@ impl Locate {
         self.report
     }
 
-    fn position(&mut self, states: &mut States, position: &Position, batch: &mut LocatedBatch) -> Roles {
-        let course = Arc::clone(&states.course);
-        let Some(uses) = course.roster.uses(&position.device_id) else {
+    fn position(
+        &mut self,
+        sight: Sight<'_>,
+        states: &mut States,
+        position: &Position,
+        batch: &mut LocatedBatch,
+    ) -> Roles {
+        let Some(uses) = sight.course.roster.uses(&position.device_id) else {
             states.counts.unknown += 1;
             self.unknown(position);
             return Roles::NOBODY;
         };
         let mut roles = Roles::NOBODY;
         for place in uses.iter().filter(|place| place.covers(position.ts)) {
-            roles |= self.fix(states, (place.event, place.entry), position, batch);
+            roles |= self.fix(sight, states, (place.event, place.entry), position, batch);
         }
         if roles == Roles::NOBODY {
             states.counts.not_timing += 1;
@@ -72,13 +91,15 @@ impl Locate {
 
     fn fix(
         &mut self,
+        sight: Sight<'_>,
         states: &mut States,
         entry: EntryKey,
         position: &Position,
         batch: &mut LocatedBatch,
     ) -> Roles {
         let (backed, seq, waiting_fixes) = (states.backed, states.seq, states.bounds.waiting_fixes);
-        let slot = states.slot(entry);
+        let at = states.slot(entry, sight.committed);
+        let Some(slot) = states.slots.at(at) else { return Roles::NOBODY };
         if backed {
             slot.remember(seq, position, waiting_fixes);
         }
@@ -109,21 +130,21 @@ impl Locate {
             _ if waits => return Roles::WAITING,
             _ => {}
         }
-        self.advance(states, entry, position, batch);
+        self.advance(sight.course, states, (entry, at), position, batch);
         Roles::IN_ORDER
     }
 
     /// Takes a fix into its entry's track.
     fn advance(
         &mut self,
+        course: &Course,
         states: &mut States,
-        entry: EntryKey,
+        (entry, at): (EntryKey, At),
         position: &Position,
         batch: &mut LocatedBatch,
     ) {
-        let course = Arc::clone(&states.course);
         let event = &course.events[entry.0];
-        let Some(slot) = states.slots.get_mut(&entry) else { return };
+        let Some(slot) = states.slots.at(at) else { return };
         let Some(follower) = slot.follower.as_mut() else { return };
         // What was judged as if the track had ended may be decided otherwise now.
         slot.changed |= !follower.track.is_settled();
@@ -138,8 +159,7 @@ impl Locate {
             slot.changed |= reaches(&event.entries[entry.1].targets, &movement);
             batch.movements.push(Located { entry, movement, near });
         }
-        let save_after = states.bounds.save_after_fixes;
-        if !slot.is_due && (slot.changed || slot.unsaved >= save_after) {
+        if !slot.is_due && (slot.changed || slot.unsaved >= states.bounds.save_after_fixes) {
             slot.is_due = true;
             states.due.push(entry);
         }

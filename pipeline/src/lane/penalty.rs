@@ -24,7 +24,7 @@ impl Penalty {
         due.dedup();
         let mut snapshots = Vec::with_capacity(due.len());
         for entry in due {
-            if let Some(slot) = states.slots.get_mut(&entry) {
+            if let Some(slot) = states.slots.get_mut(entry) {
                 slot.is_due = false;
                 snapshots.extend(self.snapshot(&course, entry, slot, save_after, false));
             }
@@ -47,12 +47,12 @@ impl Penalty {
     /// What is true of every entry at the end of the input.
     pub(super) fn ended(&mut self, states: &mut States) -> Vec<Snapshot> {
         let course = Arc::clone(&states.course);
-        let mut entries: Vec<EntryKey> = states.slots.keys().copied().collect();
+        let mut entries: Vec<EntryKey> = states.slots.iter().map(|(entry, _)| entry).collect();
         entries.sort_unstable();
         let backed = states.backed;
         let mut snapshots = Vec::new();
         for entry in entries {
-            if let Some(slot) = states.slots.get_mut(&entry) {
+            if let Some(slot) = states.slots.get_mut(entry) {
                 // Without storage behind there is nobody to save a state for, and everything is news.
                 let save_after = if backed { 1 } else { u32::MAX };
                 snapshots.extend(self.snapshot(&course, entry, slot, save_after, !backed));

@@ -1,7 +1,7 @@
 //! The states of a lane's entries: held while they are in use, given up when there are too many, asked for when a fix
 //! comes for one that is not here.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +11,7 @@ use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 
 use super::Bounds;
+use super::slots::{At, Slots};
 use crate::batch::{EntryKey, LaneCounts};
 
 /// Where the state of an entry comes from.
@@ -105,7 +106,7 @@ pub struct FromStorage {
 #[derive(Debug)]
 pub(super) struct States {
     pub(super) course: Arc<Course>,
-    pub(super) slots: HashMap<EntryKey, Slot>,
+    pub(super) slots: Slots,
     /// Whether storage stands behind.
     pub(super) backed: bool,
     max: usize,
@@ -128,11 +129,13 @@ impl States {
         committed: Arc<AtomicU64>,
         bounds: Bounds,
     ) -> Self {
-        let mut slots = HashMap::new();
+        let mut slots = Slots::new(&course);
         let (backed, max) = match follow {
             Follow::Backed { max_states } => (true, (max_states / lanes.max(1)).max(1)),
             Follow::Alone { stored } => {
-                slots.extend(stored.iter().map(|&entry| (entry, Slot::default())));
+                for &entry in stored {
+                    slots.insert(entry, Slot::default());
+                }
                 (false, usize::MAX)
             }
             Follow::Nothing => (false, 0),
@@ -141,33 +144,41 @@ impl States {
         Self { course, slots, backed, max, bounds, seq: 1, committed, wanted, due, counts }
     }
 
-    /// The slot of an entry, asked for or begun when there is none.
-    pub(super) fn slot(&mut self, entry: EntryKey) -> &mut Slot {
-        let (backed, seq) = (self.backed, self.seq);
-        let committed = self.committed.load(Ordering::Acquire);
-        let slot = self.slots.entry(entry).or_insert_with(|| {
-            if backed {
+    /// Where the slot of an entry is, asked for or begun when there is none; it is in use now. `committed` is what
+    /// [`States::committed`] gave for this batch.
+    pub(super) fn slot(&mut self, entry: EntryKey, committed: u64) -> At {
+        let at = self.slots.find(entry).unwrap_or_else(|| {
+            let mut slot = Slot::default();
+            if self.backed {
                 self.wanted.push(entry);
-                return Slot::default();
+            } else {
+                slot.follower = Some(Box::new(Follower::new(&self.course.events[entry.0])));
             }
-            let follower = Follower::new(&self.course.events[entry.0]);
-            Slot { follower: Some(Box::new(follower)), ..Slot::default() }
+            self.slots.insert(entry, slot)
         });
-        slot.last_used = seq;
-        // Whoever waits keeps all: the state may come from before any of the commits.
-        if slot.follower.is_some() {
-            slot.forget(committed);
+        if let Some(slot) = self.slots.at(at) {
+            slot.last_used = self.seq;
+            // Whoever waits keeps all: the state may come from before any of the commits.
+            if slot.follower.is_some() {
+                slot.forget(committed);
+            }
         }
-        slot
+        at
+    }
+
+    /// How far the lane's batches are committed by now.
+    pub(super) fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
     }
 
     /// The past of an entry changed: its state is asked for anew. Also when it was given up meanwhile, for what was
     /// said of it last was out of date.
     pub(super) fn stale(&mut self, entry: EntryKey) {
-        let slot = self.slots.entry(entry).or_insert_with(|| {
+        let at = self.slots.find(entry).unwrap_or_else(|| {
             self.wanted.push(entry);
-            Slot { last_used: self.seq, ..Slot::default() }
+            self.slots.insert(entry, Slot { last_used: self.seq, ..Slot::default() })
         });
+        let Some(slot) = self.slots.at(at) else { return };
         if let Some(follower) = slot.follower.take() {
             slot.latest = follower.track.latest();
             self.wanted.push(entry);
@@ -179,7 +190,7 @@ impl States {
     /// judged.
     pub(super) fn want_all_waiting(&mut self) {
         let waiting = self.slots.iter().filter(|(_, slot)| slot.follower.is_none());
-        self.wanted.extend(waiting.map(|(entry, _)| *entry));
+        self.wanted.extend(waiting.map(|(entry, _)| entry));
         self.wanted.sort_unstable();
         self.wanted.dedup();
     }
@@ -188,7 +199,7 @@ impl States {
     /// cannot be told whether it lacks one that is older than others.
     pub(super) fn resume(&mut self, state: FromStorage) -> Vec<Position> {
         let FromStorage { entry, follower, included, generation, unsaved, seen } = state;
-        let Some(slot) = self.slots.get_mut(&entry).filter(|slot| slot.follower.is_none()) else {
+        let Some(slot) = self.slots.get_mut(entry).filter(|slot| slot.follower.is_none()) else {
             return Vec::new();
         };
         slot.forget(included);
@@ -210,8 +221,8 @@ impl States {
 
     /// Whether there are more states than there is room for, and one that can be given up.
     pub(super) fn has_excess(&self) -> bool {
-        let committed = self.committed.load(Ordering::Acquire);
-        self.slots.len() > self.max && self.slots.values().any(|slot| slot.can_go(committed))
+        let committed = self.committed();
+        self.slots.len() > self.max && self.slots.iter().any(|(_, slot)| slot.can_go(committed))
     }
 
     /// Gives up the states used least lately, if there are more than there is room for.
@@ -219,19 +230,19 @@ impl States {
         if self.slots.len() <= self.max {
             return Vec::new();
         }
-        let committed = self.committed.load(Ordering::Acquire);
+        let committed = self.committed();
         let mut idle: Vec<(u64, EntryKey)> = self
             .slots
             .iter()
             .filter(|(_, slot)| slot.can_go(committed))
-            .map(|(entry, slot)| (slot.last_used, *entry))
+            .map(|(entry, slot)| (slot.last_used, entry))
             .collect();
         // A few more than must go, so that not every batch looks through all of them.
         let excess = (self.slots.len() - self.max + self.max / 8).min(idle.len());
         idle.sort_unstable();
         idle.truncate(excess);
         self.counts.evicted += excess as u64;
-        idle.into_iter().filter_map(|(_, entry)| Some((entry, self.slots.remove(&entry)?))).collect()
+        idle.into_iter().filter_map(|(_, entry)| Some((entry, self.slots.remove(entry)?))).collect()
     }
 
     /// What was counted since it was asked last.

@@ -1,5 +1,6 @@
 //! The judge behind the writers: what the lanes found is saved once its positions are, and whatever they cannot know is
-//! read from storage and judged anew. One transaction an entry; the field is ranked once a tick.
+//! read from storage and judged anew. What is found of an entry is saved in one transaction, of several together; the
+//! field is ranked once a tick.
 
 mod standings;
 mod stored;
@@ -32,6 +33,9 @@ use super::sink::now;
 const RANK_EVERY: Duration = Duration::from_millis(500);
 /// Entries read from storage in one step: their queries are one, and news of others does not wait for long.
 const READ_ENTRIES: usize = 64;
+/// Entries saved in one transaction: the round trips and the flush to disk are shared, and what is locked meanwhile is
+/// not for long.
+const SAVE_ENTRIES: usize = 64;
 /// Between two attempts to read entries whose positions the database refuses to give: a person has to look.
 const RECALL_EVERY: Duration = Duration::from_secs(15);
 /// Times that what is broken is tried again before it is put off: others may be whole.
@@ -120,6 +124,7 @@ impl<S: Live> Judge<S> {
         for news in news {
             self.tell(news);
         }
+        let mut saves = Vec::new();
         for snapshot in snapshots {
             let entry = snapshot.entry;
             let (evaluation, save) = self.desk.accept(snapshot);
@@ -127,49 +132,70 @@ impl<S: Live> Judge<S> {
                 // A place in the field depends on more than what is recorded of an entry.
                 self.standings.set(entry, evaluation);
             }
-            let Some(save) = save else { continue };
-            match deadline {
-                None => self.save(save).await?,
-                Some(deadline) => match timeout_at(deadline, self.save(save)).await {
-                    Ok(saved) => saved?,
-                    Err(_) => break,
-                },
+            saves.extend(save);
+        }
+        match deadline {
+            None => self.save(saves).await,
+            Some(deadline) => timeout_at(deadline, self.save(saves)).await.unwrap_or(Ok(())),
+        }
+    }
+
+    /// Saves what is true of entries.
+    async fn save(&mut self, saves: Vec<ToSave>) -> Result<(), TakenOver> {
+        let mut saves = saves.into_iter().peekable();
+        while saves.peek().is_some() {
+            let some: Vec<ToSave> = saves.by_ref().take(SAVE_ENTRIES).collect();
+            let judged: Vec<Judged> = some.iter().map(|save| self.judged(save)).collect();
+            if let Ok(changes) = self.save_judged(&judged).await? {
+                self.saved(some, changes);
+                continue;
+            }
+            // One of them is refused: the others are saved.
+            for (save, judged) in some.into_iter().zip(judged) {
+                match self.save_judged(std::slice::from_ref(&judged)).await? {
+                    Ok(changes) => self.saved(vec![save], changes),
+                    Err(error) => {
+                        self.events.metrics.evaluations.inc();
+                        self.desk.not_saved(save.entry);
+                        self.events.race_error(judged.records.entry_id, &error);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// Saves what is true of an entry.
-    async fn save(&mut self, save: ToSave) -> Result<(), TakenOver> {
-        let ToSave { entry, records, state, clears_dirty } = save;
-        let entry_id = self.course.events[entry.0].entries[entry.1].row.id;
-        let judged = Judged {
+    fn judged(&self, save: &ToSave) -> Judged {
+        let (event, entry) = save.entry;
+        Judged {
             records: EntryRecords {
-                entry_id,
-                crossings: records.crossings.clone(),
-                penalties: records.penalties.clone(),
+                entry_id: self.course.events[event].entries[entry].row.id,
+                crossings: save.records.crossings.clone(),
+                penalties: save.records.penalties.clone(),
             },
             cause: Cause::Fixes,
-            state: state.map(|state| NewState {
+            state: save.state.as_ref().map(|state| NewState {
                 version: SAVED_VERSION,
                 evaluated_to: state.evaluated_to,
-                bytes: state.bytes,
+                bytes: state.bytes.clone(),
             }),
-            clears_dirty,
-        };
-        let saved = self.until_done(|| self.store.save_judged(Some(&self.fence), &judged, now())).await?;
-        self.events.metrics.evaluations.inc();
-        match saved {
-            Ok(changes) => {
-                self.count(changes);
-                self.desk.saved(entry, records);
-            }
-            Err(error) => {
-                self.desk.not_saved(entry);
-                self.events.race_error(entry_id, &error);
-            }
+            clears_dirty: save.clears_dirty,
         }
-        Ok(())
+    }
+
+    async fn save_judged(
+        &self,
+        judged: &[Judged],
+    ) -> Result<Result<storage::Changes, StoreError>, TakenOver> {
+        self.until_done(|| self.store.save_judged(Some(&self.fence), judged, now())).await
+    }
+
+    fn saved(&mut self, saves: Vec<ToSave>, changes: storage::Changes) {
+        self.events.metrics.evaluations.inc_by(saves.len() as u64);
+        self.count(changes);
+        for save in saves {
+            self.desk.saved(save.entry, save.records);
+        }
     }
 
     async fn rank(&mut self) -> Result<(), TakenOver> {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
+use foldhash::fast::FixedState;
 use uuid::Uuid;
 
 use super::feature::holds_at;
@@ -84,8 +86,18 @@ pub(super) fn timing_spans(carried: &Carried<'_>, entry: Uuid) -> Vec<TimingSpan
 /// What each device times, and which devices must stay on one lane.
 #[derive(Debug, Default)]
 pub struct Roster {
-    uses: HashMap<DeviceId, Vec<Use>>,
-    groups: HashMap<DeviceId, DeviceId>,
+    /// Looked up once for every position, so by a fast hash. Nobody but the course puts names in, and the order of
+    /// the map is never seen.
+    devices: HashMap<DeviceId, Carrier, FixedState>,
+    /// Of all devices, each device's side by side.
+    uses: Vec<Use>,
+}
+
+/// What is known of one device.
+#[derive(Debug)]
+struct Carrier {
+    uses: Range<usize>,
+    lane_key: u64,
 }
 
 impl Roster {
@@ -93,28 +105,35 @@ impl Roster {
         carried: impl Iterator<Item = &'a str>,
         entries: impl Iterator<Item = (usize, usize, &'a [TimingSpan])>,
     ) -> Self {
-        let mut uses: BTreeMap<DeviceId, Vec<Use>> =
+        let mut uses_of: BTreeMap<DeviceId, Vec<Use>> =
             carried.map(|imei| (DeviceId::from(imei), Vec::new())).collect();
         let mut carried_together: Vec<Vec<DeviceId>> = Vec::new();
         for (event, entry, spans) in entries {
             for TimingSpan { device, from, to } in spans {
-                uses.entry(device.clone()).or_default().push(Use { event, entry, from: *from, to: *to });
+                uses_of.entry(device.clone()).or_default().push(Use { event, entry, from: *from, to: *to });
             }
             carried_together.push(spans.iter().map(|s| s.device.clone()).collect());
         }
-        let groups = group(uses.keys(), &carried_together);
-        Self { uses: uses.into_iter().collect(), groups }
+        let groups = group(uses_of.keys(), &carried_together);
+        let mut roster = Self::default();
+        for (device, uses) in uses_of {
+            let lane_key = key_of(groups.get(&device).unwrap_or(&device));
+            let first = roster.uses.len();
+            roster.uses.extend(uses);
+            roster.devices.insert(device, Carrier { uses: first..roster.uses.len(), lane_key });
+        }
+        roster
     }
 
     /// What a device times: nothing for one that is always shadowed by a better one, and `None` for one that no
     /// entry has.
     pub fn uses(&self, device: &str) -> Option<&[Use]> {
-        self.uses.get(device).map(Vec::as_slice)
+        self.devices.get(device).map(|carrier| &self.uses[carrier.uses.clone()])
     }
 
     /// All devices that an entry has, in order.
     pub fn devices(&self) -> Vec<DeviceId> {
-        let mut devices: Vec<DeviceId> = self.uses.keys().cloned().collect();
+        let mut devices: Vec<DeviceId> = self.devices.keys().cloned().collect();
         devices.sort();
         devices
     }
@@ -122,10 +141,14 @@ impl Roster {
     /// A number that is the same for all devices whose fixes meet in one entry, so that a lane that owns it owns
     /// whole entries.
     pub fn lane_key(&self, device: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.groups.get(device).map_or(device, |d| d.as_ref()).hash(&mut hasher);
-        hasher.finish()
+        self.devices.get(device).map_or_else(|| key_of(device), |carrier| carrier.lane_key)
     }
+}
+
+fn key_of(device: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    device.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Names each device's group by its lowest device: devices that share an entry, directly or through others.

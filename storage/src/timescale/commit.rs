@@ -1,9 +1,10 @@
 //! One batch, committed: all of it or nothing, and what became of each row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use futures_util::SinkExt as _;
 use race::position::Position;
 use race::time::Timestamp;
@@ -141,7 +142,7 @@ impl Batch<'_> {
     /// The entries whose past changes by the rows of this part that are inserted, each from the first of them on.
     fn touched(&self, part: &[usize]) -> BTreeMap<Uuid, Timestamp> {
         let rows = self.offer.rows;
-        let mut touched = BTreeMap::new();
+        let mut touched: HashMap<Uuid, Timestamp, RandomState> = HashMap::default();
         for touch in &self.write.touches {
             // What is inserted is a first, and without a split all firsts are in the one part.
             let in_part = || {
@@ -156,7 +157,7 @@ impl Batch<'_> {
                     .or_insert(ts);
             }
         }
-        touched
+        touched.into_iter().collect()
     }
 
     /// Those of `part` whose key was stored lately, and the others.

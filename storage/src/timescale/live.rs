@@ -38,7 +38,7 @@ impl Records for PostgresStore {
         cause: Cause,
         at: Timestamp,
     ) -> Result<Changes, StoreError> {
-        self.save_judged(None, &Judged { records, cause, state: None, clears_dirty: None }, at).await
+        self.save_judged(None, &[Judged { records, cause, state: None, clears_dirty: None }], at).await
     }
 
     async fn save_results(
@@ -112,16 +112,13 @@ impl Live for PostgresStore {
     async fn save_judged(
         &self,
         fence: Option<&Fence>,
-        judged: &Judged,
+        judged: &[Judged],
         at: Timestamp,
     ) -> Result<Changes, StoreError> {
-        let Judged { records, cause, state, clears_dirty } = judged;
-        let why = Why { cause: *cause, at: Bound::of(at) };
-        let saved = self.record(fence, async |recorder| {
-            let changes = recorder.save_entry(records, &why).await?;
-            recorder.save_state(records.entry_id, state.as_ref(), *clears_dirty).await?;
-            Ok(changes)
-        });
+        if judged.is_empty() {
+            return Ok(Changes::default());
+        }
+        let saved = self.record(fence, async |recorder| recorder.save_judged(judged, at).await);
         saved.await.map_err(|f| self.error("storing race records", f))
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
 use race::position::DeviceId;
 use race::time::Timestamp;
 
@@ -17,31 +18,44 @@ const MAX_DEVICES: usize = 25_000;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    devices: HashMap<DeviceId, VecDeque<Timestamp>>,
+    devices: HashMap<DeviceId, Stored, RandomState>,
+}
+
+/// What was stored of one device.
+#[derive(Debug, Default)]
+struct Stored {
+    keys: VecDeque<Timestamp>,
+    /// The latest of them, which nearly every fix is later than.
+    newest: Option<Timestamp>,
 }
 
 impl Recent {
     /// The remembered keys of a device.
     pub(super) fn of(&self, device: &DeviceId) -> Keys<'_> {
-        let keys = self.devices.get(device);
-        Keys { keys, newest: keys.and_then(|keys| keys.iter().max().copied()) }
+        Keys(self.devices.get(device))
     }
 
     /// Remembers keys of one device, given in the order of time.
-    pub(super) fn remember(&mut self, device: &DeviceId, stored: impl DoubleEndedIterator<Item = Timestamp>) {
+    pub(super) fn remember(&mut self, device: &DeviceId, stored: impl ExactSizeIterator<Item = Timestamp>) {
         if self.devices.len() >= MAX_DEVICES && !self.devices.contains_key(device) {
             self.devices.clear();
         }
-        let keys = self.devices.entry(DeviceId::clone(device)).or_default();
-        let last: Vec<Timestamp> = stored.rev().take(KEYS_PER_DEVICE).collect();
-        for ts in last.into_iter().rev() {
-            if keys.back() >= Some(&ts) && keys.contains(&ts) {
+        let remembered = match self.devices.get_mut(device) {
+            Some(remembered) => remembered,
+            None => self.devices.entry(DeviceId::clone(device)).or_default(),
+        };
+        let Stored { keys, newest } = remembered;
+        let passed_over = stored.len().saturating_sub(KEYS_PER_DEVICE);
+        for ts in stored.skip(passed_over) {
+            if *newest >= Some(ts) && keys.contains(&ts) {
                 continue;
             }
             if keys.len() == KEYS_PER_DEVICE {
                 keys.pop_front();
             }
             keys.push_back(ts);
+            // One that is forgotten makes this too late a bound at worst, and costs a search.
+            *newest = (*newest).max(Some(ts));
         }
     }
 
@@ -53,15 +67,12 @@ impl Recent {
 
 /// The remembered keys of one device.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Keys<'a> {
-    keys: Option<&'a VecDeque<Timestamp>>,
-    newest: Option<Timestamp>,
-}
+pub(super) struct Keys<'a>(Option<&'a Stored>);
 
 impl Keys<'_> {
     pub(super) fn contain(&self, ts: Timestamp) -> bool {
         // A fix newer than all that is remembered, as nearly every fix is, needs no search.
-        self.newest >= Some(ts) && self.keys.is_some_and(|keys| keys.contains(&ts))
+        self.0.is_some_and(|Stored { keys, newest }| *newest >= Some(ts) && keys.contains(&ts))
     }
 }
 
@@ -77,12 +88,12 @@ mod tests {
     fn the_last_keys_of_each_device_are_kept() {
         let mut recent = Recent::default();
         let (a, b): (DeviceId, DeviceId) = ("a".into(), "b".into());
-        recent.remember(&a, (0..200).map(at));
+        recent.remember(&a, (0..200_u8).map(|second| at(i64::from(second))));
         recent.remember(&a, [at(100), at(199)].into_iter());
         assert!(recent.of(&a).contain(at(199)) && recent.of(&a).contain(at(100)));
         assert!(!recent.of(&a).contain(at(136)) && !recent.of(&a).contain(at(200)));
         assert!(!recent.of(&b).contain(at(199)));
-        assert_eq!(recent.devices[&a].len(), KEYS_PER_DEVICE);
+        assert_eq!(recent.devices[&a].keys.len(), KEYS_PER_DEVICE);
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! Crossings, penalties and results, and how far entries are judged, on a connection of their own: a batch of
 //! positions does not wait for a judge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::StreamExt as _;
+use futures_util::future::{join, join3};
+use futures_util::stream::FuturesOrdered;
 use race::record::{Crossing, StageResult};
+use race::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
@@ -18,7 +23,7 @@ use super::lease;
 use super::ledger::{self, HISTORY, OUTBOX, REVISIONS, Why};
 use super::session;
 use crate::tables::{CROSSINGS, Ledger, PENALTIES, RESULTS};
-use crate::{Changes, EntryRecords, Fence, Missing, NewState, SavedState};
+use crate::{Changes, EntryRecords, Fence, Judged, Missing, NewState, SavedState};
 
 /// Whatever the server's default: what was committed meanwhile must be seen.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -52,6 +57,22 @@ pub(super) struct Recorder {
     crossings: Statement,
     penalties: Statement,
     results: Statement,
+    recorded: Statement,
+    /// Prepared when they are needed first: not every database that takes records has the table of states.
+    states: OnceCell<States>,
+}
+
+/// What is said of the table of states.
+struct States {
+    save: Statement,
+    clear: Statement,
+}
+
+/// Whether anything is recorded of an entry, also what was retracted.
+#[derive(Clone, Copy, Default)]
+struct IsRecorded {
+    crossings: bool,
+    penalties: bool,
 }
 
 impl Recorder {
@@ -64,7 +85,8 @@ impl Recorder {
         let crossings = ledger::prepare(&client, &CROSSINGS, &columns, true).await?;
         let penalties = ledger::prepare(&client, &PENALTIES, &columns, true).await?;
         let results = ledger::prepare(&client, &RESULTS, &columns, false).await?;
-        Ok(Self { client, absent, crossings, penalties, results })
+        let recorded = client.prepare(&recorded_sql()).await?;
+        Ok(Self { client, absent, crossings, penalties, results, recorded, states: OnceCell::new() })
     }
 
     /// Runs `work` in a transaction under a fence. After an error it may be open.
@@ -79,30 +101,83 @@ impl Recorder {
         Ok(done)
     }
 
-    /// Makes the crossings and penalties of one entry equal to `records`; what is not in it is retracted.
-    pub(super) async fn save_entry(&self, records: &EntryRecords, why: &Why) -> Result<Changes, Failure> {
-        let entry = records.entry_id;
-        let crossings = records.crossings.iter().map(|row| row.entry_id);
-        let penalties = records.penalties.iter().map(|row| row.entry_id);
-        if let Some(other) = crossings.chain(penalties).find(|&owner| owner != entry) {
-            return Err(Failure::refused(format!(
-                "among the records of entry {entry} is one of entry {other}"
-            )));
+    /// Makes the crossings and penalties of entries equal to what was found of each, what is not in it is retracted `at`,
+    /// and saves how far they are evaluated. All of a step is sent before its first answer is waited for: however many
+    /// entries there are, a transaction takes four round trips.
+    pub(super) async fn save_judged(&self, judged: &[Judged], at: Timestamp) -> Result<Changes, Failure> {
+        once("entry", judged.iter().map(|judged| judged.records.entry_id))?;
+        judged.iter().try_for_each(|judged| is_of_one_entry(&judged.records))?;
+        // In the order of entries, as marks are set: all who lock several do it in one order.
+        let by_entry: BTreeMap<Uuid, &Judged> =
+            judged.iter().map(|judged| (judged.records.entry_id, judged)).collect();
+        let entries: BTreeSet<Uuid> = by_entry.keys().copied().collect();
+        let penalties = judged.iter().flat_map(|judged| &judged.records.penalties);
+        let stages = penalties.map(|row| row.stage_id).collect();
+        if judged.iter().any(|judged| judged.state.is_some() || judged.clears_dirty.is_some()) {
+            self.states().await?;
         }
-        once(&CROSSINGS, records.crossings.iter().map(|row| row.id))?;
-        once(&PENALTIES, records.penalties.iter().map(|row| row.id))?;
-        let stages = records.penalties.iter().map(|row| row.stage_id).collect();
-        self.expect("race records", &BTreeSet::from([entry]), &stages).await?;
-        let crossings = records.crossings.iter().map(crossing).collect::<Result<_, _>>()?;
-        let penalties = records.penalties.iter().map(document).collect::<Result<_, _>>()?;
-        let mut changes = ledger::write(&self.client, &self.crossings, crossings, Some(&entry), why).await?;
-        changes += ledger::write(&self.client, &self.penalties, penalties, Some(&entry), why).await?;
+        let (there, recorded) =
+            join(self.expect("race records", &entries, &stages), self.recorded(&entries)).await;
+        there?;
+        let recorded = recorded?;
+        let saves = by_entry.into_iter().map(|(entry, judged)| {
+            let is_recorded = recorded.get(&entry).copied().unwrap_or_default();
+            self.save_entry(judged, is_recorded, at)
+        });
+        // Polled in their order from the first time on, so that they are sent in it; the first error in that order is
+        // the one that the others follow from.
+        let saved: Vec<_> = saves.collect::<FuturesOrdered<_>>().collect().await;
+        saved.into_iter().try_fold(Changes::default(), |mut changes, saved| {
+            changes += saved?;
+            Ok(changes)
+        })
+    }
+
+    async fn save_entry(
+        &self,
+        judged: &Judged,
+        is_recorded: IsRecorded,
+        at: Timestamp,
+    ) -> Result<Changes, Failure> {
+        let Judged { records, cause, state, clears_dirty } = judged;
+        let (entry, why) = (Some(&records.entry_id), Why { cause: *cause, at: Bound::of(at) });
+        let crossings = records.crossings.iter().map(crossing).collect::<Result<Vec<_>, _>>()?;
+        let penalties = records.penalties.iter().map(document).collect::<Result<Vec<_>, _>>()?;
+        // Of most entries that are looked at for the first time nothing is to be said and nothing was.
+        let crossings = async {
+            if crossings.is_empty() && !is_recorded.crossings {
+                return Ok(Changes::default());
+            }
+            ledger::write(&self.client, &self.crossings, crossings, entry, &why).await
+        };
+        let penalties = async {
+            if penalties.is_empty() && !is_recorded.penalties {
+                return Ok(Changes::default());
+            }
+            ledger::write(&self.client, &self.penalties, penalties, entry, &why).await
+        };
+        let state = self.save_state(records.entry_id, state.as_ref(), *clears_dirty);
+        let (crossings, penalties, state) = join3(crossings, penalties, state).await;
+        let mut changes = crossings?;
+        changes += penalties?;
+        state?;
         Ok(changes)
+    }
+
+    /// Of which entries anything is recorded.
+    async fn recorded(&self, entries: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, IsRecorded>, Failure> {
+        let entries = Vec::from_iter(entries);
+        let mut recorded = BTreeMap::new();
+        for row in self.client.query(&self.recorded, &[&entries]).await? {
+            let is_recorded = IsRecorded { crossings: row.try_get(1)?, penalties: row.try_get(2)? };
+            recorded.insert(row.try_get(0)?, is_recorded);
+        }
+        Ok(recorded)
     }
 
     /// Stores results; those that are not offered stay as they are.
     pub(super) async fn save_results(&self, results: &[StageResult], why: &Why) -> Result<Changes, Failure> {
-        once(&RESULTS, results.iter().map(|row| format!("{}/{}", row.entry_id, row.stage_id)))?;
+        once(RESULTS.name, results.iter().map(|row| format!("{}/{}", row.entry_id, row.stage_id)))?;
         let entries = results.iter().map(|row| row.entry_id).collect();
         let stages = results.iter().map(|row| row.stage_id).collect();
         self.expect(RESULTS.name, &entries, &stages).await?;
@@ -111,20 +186,38 @@ impl Recorder {
     }
 
     /// Saves how far an entry is evaluated, and that it is clean unless it was marked since.
-    pub(super) async fn save_state(
+    async fn save_state(
         &self,
         entry: Uuid,
         state: Option<&NewState>,
         clears_dirty: Option<i64>,
     ) -> Result<(), Failure> {
-        if let Some(NewState { version, evaluated_to, bytes }) = state {
+        if state.is_none() && clears_dirty.is_none() {
+            return Ok(());
+        }
+        let States { save, clear } = self.states().await?;
+        let saved = async {
+            let Some(NewState { version, evaluated_to, bytes }) = state else { return Ok(0) };
             let evaluated_to = evaluated_to.map(Bound::of);
-            self.client.execute(SAVE_STATE, &[&entry, version, &evaluated_to, bytes]).await?;
-        }
-        if let Some(revision) = clears_dirty {
-            self.client.execute(CLEAR_DIRTY, &[&entry, &revision]).await?;
-        }
+            self.client.execute(save, &[&entry, version, &evaluated_to, bytes]).await
+        };
+        let cleared = async {
+            let Some(revision) = clears_dirty else { return Ok(0) };
+            self.client.execute(clear, &[&entry, &revision]).await
+        };
+        let (saved, cleared) = join(saved, cleared).await;
+        saved?;
+        cleared?;
         Ok(())
+    }
+
+    async fn states(&self) -> Result<&States, Failure> {
+        self.states
+            .get_or_try_init(async || {
+                let save = self.client.prepare(SAVE_STATE).await?;
+                Ok(States { save, clear: self.client.prepare(CLEAR_DIRTY).await? })
+            })
+            .await
     }
 
     /// A record is made for rows that are there.
@@ -183,12 +276,30 @@ pub(super) async fn missing(client: &Client) -> Result<Missing, Failure> {
     Ok(missing)
 }
 
+/// All records are of the entry that they are offered for, and none comes twice.
+fn is_of_one_entry(records: &EntryRecords) -> Result<(), Failure> {
+    let entry = records.entry_id;
+    let crossings = records.crossings.iter().map(|row| row.entry_id);
+    let penalties = records.penalties.iter().map(|row| row.entry_id);
+    if let Some(other) = crossings.chain(penalties).find(|&owner| owner != entry) {
+        return Err(Failure::refused(format!("among the records of entry {entry} is one of entry {other}")));
+    }
+    once(CROSSINGS.name, records.crossings.iter().map(|row| row.id))?;
+    once(PENALTIES.name, records.penalties.iter().map(|row| row.id))
+}
+
+/// Asks by one look into an index for each entry and table.
+fn recorded_sql() -> String {
+    let any = |ledger: &Ledger| format!("EXISTS (SELECT FROM {} t WHERE t.entry_id = o.id)", ledger.name);
+    format!("SELECT o.id, {}, {} FROM unnest($1::uuid[]) AS o (id)", any(&CROSSINGS), any(&PENALTIES))
+}
+
 /// No key comes twice.
-fn once<K: Ord + std::fmt::Display>(ledger: &Ledger, keys: impl Iterator<Item = K>) -> Result<(), Failure> {
+fn once<K: Ord + std::fmt::Display>(name: &str, keys: impl Iterator<Item = K>) -> Result<(), Failure> {
     let mut seen = BTreeSet::new();
     for key in keys {
         if seen.contains(&key) {
-            return Err(Failure::refused(format!("{} {key} comes twice", ledger.name)));
+            return Err(Failure::refused(format!("{name} {key} comes twice")));
         }
         seen.insert(key);
     }

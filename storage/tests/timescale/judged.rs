@@ -42,18 +42,18 @@ async fn saving_twice_changes_nothing() {
     let (database, store) = race(&course(1)).await;
     let fence = held(&store, "a").await;
     let entry = id(1, ENTRY, 0);
-    let first = store.save_judged(Some(&fence), &judged(None), AT).await.unwrap();
+    let first = store.save_judged(Some(&fence), &[judged(None)], AT).await.unwrap();
     assert_eq!(first, Changes { inserted: 3, ..Changes::default() });
     let versions = "SELECT (SELECT string_agg(xmin::text || ':' || xmax::text, ' ' ORDER BY id) FROM entry_crossings), \
          (SELECT string_agg(xmin::text || ':' || xmax::text, ' ') FROM processor_entry_states), \
          (SELECT count(*) FROM processor_outbox), (SELECT count(*) FROM processor_record_history)";
     let before = database.rows(versions).await;
     assert_eq!(
-        store.save_judged(Some(&fence), &judged(None), AT.plus_millis(5)).await.unwrap(),
+        store.save_judged(Some(&fence), &[judged(None)], AT.plus_millis(5)).await.unwrap(),
         Changes::default()
     );
     assert_eq!(
-        store.save_judged(None, &judged(Some(0)), AT.plus_millis(5)).await.unwrap(),
+        store.save_judged(None, &[judged(Some(0))], AT.plus_millis(5)).await.unwrap(),
         Changes::default()
     );
     assert_eq!(database.rows(versions).await, before, "no row was written");
@@ -69,9 +69,9 @@ async fn an_entry_that_was_marked_since_stays_dirty() {
     assert_eq!((read[0].version, &read[0].state[..]), (0, &[][..]), "nothing was saved yet");
     assert_eq!((read[0].dirty_from, read[0].dirty_revision), (Some(fix("", 5).ts), 1));
     store.write(&touching(4, entry)).await.unwrap();
-    store.save_judged(None, &judged(Some(1)), AT).await.unwrap();
+    store.save_judged(None, &[judged(Some(1))], AT).await.unwrap();
     assert_eq!(store.load_states(&[entry]).await.unwrap(), [saved(Some(fix("", 4).ts), 2)]);
-    store.save_judged(None, &Judged { state: None, ..judged(Some(2)) }, AT).await.unwrap();
+    store.save_judged(None, &[Judged { state: None, ..judged(Some(2)) }], AT).await.unwrap();
     assert_eq!(store.load_states(&[entry]).await.unwrap(), [saved(None, 2)]);
 }
 
@@ -82,7 +82,7 @@ async fn under_a_lost_lease_nothing_is_saved() {
     store.write(&touching(5, id(1, ENTRY, 0))).await.unwrap();
     let taken = held(&store, "a").await;
     for _ in 0..2 {
-        let error = store.save_judged(Some(&lost), &judged(Some(1)), AT).await.unwrap_err();
+        let error = store.save_judged(Some(&lost), &[judged(Some(1))], AT).await.unwrap_err();
         assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
         let error = store.save_standings(Some(&lost), &[result()], Cause::Fixes, AT).await.unwrap_err();
         assert!(matches!(error, StoreError::Fenced { .. }), "{error}");
@@ -100,7 +100,7 @@ async fn under_a_lost_lease_nothing_is_saved() {
         database.rows("SELECT version, dirty_from IS NULL FROM processor_entry_states").await,
         ["0|f"]
     );
-    assert_eq!(store.save_judged(Some(&taken), &judged(Some(1)), AT).await.unwrap().inserted, 3);
+    assert_eq!(store.save_judged(Some(&taken), &[judged(Some(1))], AT).await.unwrap().inserted, 3);
     assert_eq!(store.save_standings(Some(&taken), &[result()], Cause::Fixes, AT).await.unwrap().inserted, 1);
 }
 
@@ -109,7 +109,7 @@ async fn what_cannot_be_stored_takes_the_state_with_it() {
     let (database, store) = race(&course(1)).await;
     store.write(&touching(5, id(1, ENTRY, 0))).await.unwrap();
     database.client.batch_execute("ALTER TABLE entry_penalties ADD CHECK (penalty_ms < 5)").await.unwrap();
-    let error = store.save_judged(None, &judged(Some(1)), AT).await.unwrap_err();
+    let error = store.save_judged(None, &[judged(Some(1))], AT).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     assert_eq!(database.count("entry_crossings").await, 0);
     assert_eq!(
@@ -118,15 +118,57 @@ async fn what_cannot_be_stored_takes_the_state_with_it() {
     );
 }
 
+/// An entry with a record of its own and the records of another, as they would be found of it.
+fn judged_of(n: u8) -> Judged {
+    let mut judged = judged(None);
+    judged.records.entry_id = id(1, ENTRY, n);
+    judged.records.crossings.clear();
+    for penalty in &mut judged.records.penalties {
+        penalty.entry_id = id(1, ENTRY, n);
+        penalty.id = Uuid::from_u128(77 + u128::from(n));
+    }
+    judged
+}
+
+#[tokio::test]
+async fn several_are_saved_as_each_by_itself_and_all_of_them_or_none() {
+    let (database, store) = race(&course(1)).await;
+    let all = [judged_of(1), judged(None)];
+    assert_eq!(store.save_judged(None, &all, AT).await.unwrap().inserted, 4);
+    let states = store.load_states(&[id(1, ENTRY, 0), id(1, ENTRY, 1)]).await.unwrap();
+    assert_eq!(states.len(), 2);
+    let penalties = "SELECT entry_id, penalty_ms, retracted_at IS NULL FROM entry_penalties ORDER BY 1, 3";
+    let before = database.rows(penalties).await;
+    assert_eq!(before.len(), 2);
+    assert_eq!(store.save_judged(None, &all, AT).await.unwrap(), Changes::default());
+    assert_eq!(store.save_judged(None, &[], AT).await.unwrap(), Changes::default());
+
+    // The one that is refused takes the others with it, whatever their order.
+    database.client.batch_execute("ALTER TABLE entry_penalties ADD CHECK (penalty_ms <> 5)").await.unwrap();
+    let (mut good, mut bad) = (judged(None), judged_of(1));
+    good.records.penalties.clear();
+    bad.records.penalties[0].penalty_ms = 5;
+    for both in [[good.clone(), bad.clone()], [bad, good.clone()]] {
+        let error = store.save_judged(None, &both, AT).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+        assert_eq!(database.rows(penalties).await, before);
+    }
+    let error = store.save_judged(None, &[good.clone(), good.clone()], AT).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    // What was recorded is retracted although nothing is offered.
+    let changes = store.save_judged(None, &[judged_of(1), good], AT).await.unwrap();
+    assert_eq!(changes, Changes { retracted: 1, ..Changes::default() });
+}
+
 #[tokio::test]
 async fn changes_are_told_in_the_transaction_that_makes_them() {
     let (database, store) = race(&course(1)).await;
-    store.save_judged(None, &judged(None), AT).await.unwrap();
+    store.save_judged(None, &[judged(None)], AT).await.unwrap();
     store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
     let mut fewer = judged(None);
     fewer.records.crossings.pop();
     fewer.records.penalties[0].penalty_ms = 7;
-    store.save_judged(None, &fewer, AT).await.unwrap();
+    store.save_judged(None, &[fewer], AT).await.unwrap();
     let told = "SELECT kind, payload ->> 'change', payload ->> 'revision', \
                 coalesce(payload ->> 'penalty_ms', payload ->> 'direction', payload ->> 'status'), \
                 event_id = (SELECT id FROM events), entry_id = (payload ->> 'entry_id')::uuid, relayed_at IS NULL \
@@ -148,14 +190,14 @@ async fn changes_are_told_in_the_transaction_that_makes_them() {
 async fn a_revision_tells_what_it_did_why_and_when() {
     let (_database, store) = race(&course(1)).await;
     let entry = id(1, ENTRY, 0);
-    store.save_judged(None, &judged(None), AT).await.unwrap();
+    store.save_judged(None, &[judged(None)], AT).await.unwrap();
     store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
     let mut fewer = Judged { cause: Cause::FaultyFlag, ..judged(None) };
     fewer.records.crossings.pop();
     fewer.records.penalties[0].penalty_ms = 7;
-    store.save_judged(None, &fewer, AT.plus_millis(5)).await.unwrap();
-    store.save_judged(None, &fewer, AT.plus_millis(6)).await.unwrap();
-    store.save_judged(None, &judged(None), AT.plus_millis(7)).await.unwrap();
+    store.save_judged(None, &[fewer.clone()], AT.plus_millis(5)).await.unwrap();
+    store.save_judged(None, &[fewer], AT.plus_millis(6)).await.unwrap();
+    store.save_judged(None, &[judged(None)], AT.plus_millis(7)).await.unwrap();
     let told: Vec<String> =
         store.history(&[entry, id(1, ENTRY, 1)]).await.unwrap().iter().map(line).collect();
     assert_eq!(

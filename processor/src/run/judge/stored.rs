@@ -20,19 +20,12 @@ impl<S: Live> Judge<S> {
             return Ok(());
         }
         if let Ok(readings) = self.until_done(|| self.read(&entries)).await? {
-            for reading in readings {
-                self.judge(reading).await?;
-            }
-            return Ok(());
+            return self.judge(readings).await;
         }
         // One of them is refused: the others are read.
         for entry in entries {
             match self.until_done(|| self.read(std::slice::from_ref(&entry))).await? {
-                Ok(readings) => {
-                    for reading in readings {
-                        self.judge(reading).await?;
-                    }
-                }
+                Ok(readings) => self.judge(readings).await?,
                 Err(error) => {
                     self.desk.put_off(entry);
                     self.events.race_error(self.course.events[entry.0].entries[entry.1].row.id, &error);
@@ -42,15 +35,20 @@ impl<S: Live> Judge<S> {
         Ok(())
     }
 
-    async fn judge(&mut self, reading: Reading) -> Result<(), TakenOver> {
-        let (evaluation, save, news) = self.desk.judge(reading);
-        // One whose records are refused is ranked all the same: a place in the field depends on all.
-        self.standings.set(save.entry, evaluation);
-        self.save(save).await?;
-        if let Some(news) = news {
-            self.tell(news);
-            self.send_news();
+    async fn judge(&mut self, readings: Vec<Reading>) -> Result<(), TakenOver> {
+        let (mut saves, mut heard) = (Vec::with_capacity(readings.len()), Vec::new());
+        for reading in readings {
+            let (evaluation, save, news) = self.desk.judge(reading);
+            // One whose records are refused is ranked all the same: a place in the field depends on all.
+            self.standings.set(save.entry, evaluation);
+            saves.push(save);
+            heard.extend(news);
         }
+        self.save(saves).await?;
+        for news in heard {
+            self.tell(news);
+        }
+        self.send_news();
         Ok(())
     }
 
