@@ -49,8 +49,11 @@ fn measured(penalty: &Penalty) -> String {
         parts.push(format!("left {} early", seconds(early)));
     }
     if let Some(priced) = inputs.get("parts").and_then(Value::as_array) {
-        let measures = priced.iter().filter_map(|part| part["measure"].as_f64());
-        let measures: Vec<String> = measures.map(|measure| measure.to_string()).collect();
+        let measure = |part: &Value| {
+            let (measure, count) = (part["measure"].as_f64()?, part["count"].as_u64().unwrap_or(1));
+            Some(if count == 1 { measure.to_string() } else { format!("{count} x {measure}") })
+        };
+        let measures: Vec<String> = priced.iter().filter_map(measure).collect();
         parts.push(format!("{} {unit}", words::list(&measures)).trim_end().to_owned());
     }
     if let Some(zone) = inputs.get("zone").and_then(Value::as_str).filter(|zone| !zone.is_empty()) {

@@ -174,6 +174,9 @@ impl Found<'_> {
                 inputs.insert("parts".to_owned(), parts(&priced));
             }
         }
+        if matches!(measures, Measures::One(_)) {
+            inputs.insert("by_unit".to_owned(), 1.into());
+        }
         if worst.is_none() && (table.is_some() || !matches!(measures, Measures::Given { .. })) {
             return None;
         }

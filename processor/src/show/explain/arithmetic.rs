@@ -20,11 +20,14 @@ pub(crate) fn lines(penalty: &Penalty) -> Vec<String> {
     if let Some(parts) = inputs.get("parts").and_then(Value::as_array) {
         let mut amounts = Vec::new();
         for part in parts {
-            let (Some(measure), Some(ms)) = (part["measure"].as_f64(), part["penalty_ms"].as_i64()) else {
+            let (Some(measure), Some(each_ms)) = (part["measure"].as_f64(), part["penalty_ms_each"].as_i64())
+            else {
                 continue;
             };
-            lines.extend(line(&rows, measure, measure, ms));
-            amounts.push(seconds(ms));
+            let count = part["count"].as_u64().unwrap_or(1);
+            lines.extend(line(&rows, measure, number("by_unit").unwrap_or(measure), each_ms));
+            let times = if count == 1 { String::new() } else { format!("{count} x ") };
+            amounts.push(format!("{times}{}", seconds(each_ms)));
         }
         lines.push(format!("{} = {}", amounts.join(" + "), seconds(computed_ms)));
     } else if let Some(measure) = number("measure") {
