@@ -10,7 +10,8 @@ pub(super) const EVALUATOR: Evaluator = Evaluator { name: "left_parc_ferme", fin
 fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
     for segment in &case.view().segments {
         let (Some(first), Some(last)) = (segment.absences.first(), segment.absences.last()) else { continue };
-        let Some(table) = case.table(EVALUATOR.name, None, None, segment) else { continue };
+        // Known at once: a parc ferme has no finish to wait for.
+        let Some(table) = case.table_at(EVALUATOR.name, None, None, segment, first.from) else { continue };
         let absences: Vec<Value> =
             segment.absences.iter().map(|a| json!({ "from": a.from, "to": a.to })).collect();
         offences.push(Offence {
