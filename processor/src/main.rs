@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod course_file;
 mod judging;
+mod recompute;
 mod replay;
 mod run;
 mod show;
