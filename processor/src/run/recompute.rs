@@ -24,7 +24,7 @@ use super::metrics::Peer;
 use super::servers;
 use crate::recompute::{Answer, GROUP, REQUESTS, RESULTS, Request, Status};
 
-use self::reader::{READ_MESSAGES, Reader};
+use self::reader::{READ_MESSAGES, Read, Reader};
 
 /// Requests that are taken and not answered: enough that those of a whole field coalesce.
 const IN_HAND: usize = 256;
@@ -45,7 +45,8 @@ pub(super) struct Requests<S> {
     pub(super) shift: CancellationToken,
     orders: flume::Sender<Order>,
     outcomes: flume::Receiver<Outcome>,
-    messages: flume::Receiver<Vec<Message>>,
+    read: flume::Receiver<Read>,
+    looked: CancellationToken,
     in_hand: BTreeMap<StreamId, Instant>,
     answered: VecDeque<StreamId>,
 }
@@ -75,15 +76,14 @@ impl<S: Live> Requests<S> {
     ) -> (Self, Counter) {
         let (orders, orders_in) = flume::bounded(IN_HAND + READ_MESSAGES);
         let (outcomes_out, outcomes) = flume::bounded(IN_HAND + READ_MESSAGES);
-        let (read, messages) = flume::bounded(1);
+        let (read_out, read) = flume::bounded(1);
         let looked = CancellationToken::new();
         let reader = Reader {
             // Of its own: a read that waits holds up what else a connection is asked.
             broker: Broker::new(place.endpoint, &format!("{}-recompute", place.consumer)),
             consumer: place.consumer,
-            messages: read,
+            read: read_out,
             events: Arc::clone(&events),
-            looked: looked.clone(),
         };
         let over = shift.clone();
         tokio::spawn(async move {
@@ -102,7 +102,8 @@ impl<S: Live> Requests<S> {
             shift,
             orders,
             outcomes,
-            messages,
+            read,
+            looked: looked.clone(),
             in_hand,
             answered,
         };
@@ -121,12 +122,15 @@ impl<S: Live> Requests<S> {
                     // The judge has ended.
                     Err(flume::RecvError::Disconnected) => return,
                 },
-                messages = self.messages.recv_async(), if has_room => {
-                    let Ok(messages) = messages else { break };
-                    if let Err(Over) = self.serve(messages).await {
-                        break;
+                read = self.read.recv_async(), if has_room => match read {
+                    Ok(Read::Requests(messages)) => {
+                        if let Err(Over) = self.serve(messages).await {
+                            break;
+                        }
                     }
-                }
+                    Ok(Read::LeftBehind) => self.looked.cancel(),
+                    Err(flume::RecvError::Disconnected) => break,
+                },
             }
         }
         while let Ok(outcome) = self.outcomes.recv_async().await {

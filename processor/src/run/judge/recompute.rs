@@ -44,7 +44,7 @@ pub(in crate::run) struct Outcome {
 pub(in crate::run) struct Counter {
     pub(in crate::run) orders: flume::Receiver<Order>,
     pub(in crate::run) outcomes: flume::Sender<Outcome>,
-    /// Requests that were left behind have been looked for.
+    /// Requests that were left behind have been ordered.
     pub(in crate::run) looked: CancellationToken,
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use pipeline::batch::StreamId;
 use pipeline::broker::{Broker, BrokerError, Message};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::super::backoff::Backoff;
 use super::super::events::Events;
@@ -27,10 +26,16 @@ const CLAIM_MESSAGES: usize = 1_000;
 pub(super) struct Reader {
     pub(super) broker: Broker,
     pub(super) consumer: String,
-    pub(super) messages: flume::Sender<Vec<Message>>,
+    pub(super) read: flume::Sender<Read>,
     pub(super) events: Arc<Events>,
-    /// Told when what was left behind has been read once.
-    pub(super) looked: CancellationToken,
+}
+
+/// What was read.
+pub(super) enum Read {
+    /// Requests, some of which may be in hand or answered already.
+    Requests(Vec<Message>),
+    /// All that was left behind has been told.
+    LeftBehind,
 }
 
 /// Nobody takes what is read, or the broker failed.
@@ -64,7 +69,7 @@ impl Reader {
         self.broker.ensure_group(REQUESTS, GROUP).await?;
         loop {
             self.claim().await?;
-            self.looked.cancel();
+            self.read.send_async(Read::LeftBehind).await.map_err(|_| End::Unheard)?;
             let claimed = Instant::now();
             while claimed.elapsed() < CLAIM_EVERY {
                 let read = self.broker.new_messages(REQUESTS, GROUP, &self.consumer, READ_MESSAGES, WAIT);
@@ -106,6 +111,6 @@ impl Reader {
         if messages.is_empty() {
             return Ok(());
         }
-        self.messages.send_async(messages).await.map_err(|_| End::Unheard)
+        self.read.send_async(Read::Requests(messages)).await.map_err(|_| End::Unheard)
     }
 }
