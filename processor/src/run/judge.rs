@@ -49,6 +49,14 @@ const LEFT_BEHIND: Duration = Duration::from_secs(2);
 /// at everybody, so that a handover is not held up for it.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// The ways to the lanes.
+pub(super) struct Lanes {
+    /// Where each is told what is stored.
+    pub(super) news: Vec<Sender<News>>,
+    /// How many batches of each are committed.
+    pub(super) committed: Vec<Arc<AtomicU64>>,
+}
+
 /// See the module.
 pub(super) struct Judge<S> {
     store: S,
@@ -73,12 +81,11 @@ impl<S: Live> Judge<S> {
         course: Arc<Course>,
         fence: Fence,
         mailbox: Arc<Mailbox>,
-        news: Vec<Sender<News>>,
-        committed: Vec<Arc<AtomicU64>>,
+        lanes: Lanes,
         events: Arc<Events>,
         counter: Counter,
-        first_look: Cause,
     ) -> Self {
+        let Lanes { news, committed } = lanes;
         let desk = Desk::new(Arc::clone(&course), SAVE_EVICTED_AFTER_FIXES);
         let standings = Standings::new(&course);
         let recomputes = Recomputes::new(Arc::clone(&course), counter);
@@ -94,10 +101,15 @@ impl<S: Live> Judge<S> {
             desk,
             standings,
             recomputes,
-            first_look,
+            first_look: Cause::Fixes,
             unsent,
             states,
         }
+    }
+
+    /// The same, where the first look at an entry is for another reason than new fixes.
+    pub(super) fn looking_for(self, first_look: Cause) -> Self {
+        Self { first_look, ..self }
     }
 
     /// Judges until the writers have ended.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Servers;
 use super::acker;
 use super::events::Events;
-use super::judge::Judge;
+use super::judge::{Judge, Lanes};
 use super::mailbox::Mailbox;
 use super::names::StreamNames;
 use super::persist::{Persist, TakenOver};
@@ -111,17 +111,9 @@ pub(super) async fn work<S: Live>(
             );
             // All that a shift after the first of a lease was begun for is another course.
             let first_look = if duty.takes_everything { Cause::Fixes } else { Cause::CourseChanged };
-            let judge = Judge::new(
-                store,
-                Arc::clone(&course),
-                fence,
-                mailbox,
-                news,
-                committed.clone(),
-                events,
-                counter,
-                first_look,
-            );
+            let lanes = Lanes { news, committed: committed.clone() };
+            let judge = Judge::new(store, Arc::clone(&course), fence, mailbox, lanes, events, counter)
+                .looking_for(first_look);
             let requests = tokio::spawn(requests.run());
             Some((tokio::spawn(ending(judge.run(), stop.clone())), requests))
         }

@@ -151,7 +151,7 @@ impl Recomputes {
             let changed = changed.take(CHANGED_TOLD).map(|((event, n), changes)| {
                 let row = &self.course.events[*event].entries[*n].row;
                 let Changes { inserted, revised, retracted } = *changes;
-                let race_number = i64::from(row.race_number);
+                let race_number = row.race_number;
                 Changed { entry_id: row.id, race_number, inserted, revised, retracted }
             });
             let outcome = Outcome {
