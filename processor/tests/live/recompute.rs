@@ -1,6 +1,7 @@
 //! Requests to judge entries anew.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -305,4 +306,59 @@ fn the_course_is_read_when_it_is_said_to_have_changed_and_before_a_request_is_se
     );
     assert_eq!(counts, format!("formula-changed|{}", of(120_000)));
     assert!(worker.terminate().success());
+}
+
+/// Runs `processor recompute` against the platform; what it printed, told, and ended with.
+fn recompute(platform: &Platform, args: &[&str]) -> (String, String, i32) {
+    let output = Command::new(env!("CARGO_BIN_EXE_processor"))
+        .arg("recompute")
+        .args(args)
+        .env_clear()
+        .env("REDIS_URL", platform.redis.url())
+        .env("POSTGRES_URL", platform.postgres().url(&platform.database))
+        .current_dir(platform.folder.path())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
+}
+
+#[test]
+fn the_command_asks_and_tells_the_answer() {
+    let (platform, fixes, mut worker) = field_of(6);
+    let before = records(&platform);
+    flag(&platform, 1, 60..140, true);
+    let (out, told, code) = recompute(&platform, &["--entry", "1", "--dry-run", "--json"]);
+    assert_eq!(code, 0, "{told}");
+    let changes: Value = serde_json::from_str(&out).unwrap();
+    assert!(changes.as_array().unwrap().iter().any(|change| change["race_number"] == 1), "{out}");
+    assert_eq!(records(&platform), before, "a dry run writes nothing");
+    assert_eq!(platform.redis::<usize>(&format!("EXISTS {RESULTS}")), 0, "and asks nobody");
+
+    let (out, told, code) = recompute(&platform, &["--entry", "1", "--reason", "faulty-flag"]);
+    assert_eq!(code, 0, "{told}");
+    assert!(
+        out.starts_with("done: 1 entry judged anew") && told.contains("waiting for the answer"),
+        "{out}{told}"
+    );
+    assert_eq!(records(&platform), expected(&platform, &without(&fixes, 1, 60..140)));
+    let (_, told, code) = recompute(&platform, &["--entry", "77"]);
+    assert_eq!(code, 2, "{told}");
+
+    platform.sql(
+        "INSERT INTO processor_archived_events (event_id) VALUES ('00000000-0000-0000-0000-000000000001')",
+    );
+    let (out, told, code) = recompute(&platform, &["--event", "Test rally", "--json"]);
+    assert_eq!(code, 1, "{told}");
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["status"], "refused");
+    platform.sql("DELETE FROM processor_archived_events");
+
+    assert!(worker.terminate().success());
+    let (out, told, code) = recompute(&platform, &["--event", "Test rally", "--timeout", "1"]);
+    assert_eq!((out.as_str(), code), ("", 3), "{told}");
+    // Whoever works next does what was asked.
+    let mut next = platform.worker(SETTINGS);
+    wait("it is answered all the same", PATIENCE, || answers(&platform).len() == 3);
+    assert!(next.terminate().success());
 }
