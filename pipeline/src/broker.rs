@@ -12,6 +12,7 @@ mod guard;
 mod letters;
 mod link;
 mod mailbox;
+mod messages;
 mod publish;
 mod reply;
 mod socket;
@@ -34,6 +35,7 @@ pub use self::facts::{GroupFacts, StreamFacts, StreamState};
 pub use self::guard::{Beat, Guard};
 pub use self::letters::{Letter, dead_letter_stream};
 pub use self::mailbox::{KeptLetter, Replayed};
+pub use self::messages::Message;
 pub use self::watch::{Finding, Watch};
 
 /// A broker to give commands to. Cheap to clone; all clones share one connection, which is opened by the first

@@ -138,5 +138,8 @@ pub const USUAL_DAYS: usize = 8;
 /// anew.
 pub const PUBLISHED_MAX_ENTRIES: u64 = 100_000;
 
+/// Entries of a stream of requests or of answers, about: whoever asked reads the answer within minutes.
+pub const ANSWERS_MAX_ENTRIES: u64 = 10_000;
+
 /// Bytes of rows after which a transaction is written even with few rows: attributes may be large.
 pub const WRITE_BYTES: usize = 64 << 20;

@@ -152,7 +152,12 @@ impl Outcome {
     }
 
     /// Makes the store's records equal to the outcome.
-    pub(crate) async fn save(&self, store: &impl Records, at: Timestamp) -> Result<Changes, StoreError> {
+    pub(crate) async fn save(
+        &self,
+        store: &impl Records,
+        cause: Cause,
+        at: Timestamp,
+    ) -> Result<Changes, StoreError> {
         let mut changes = Changes::default();
         for evaluation in self.0.iter().flat_map(|event| &event.evaluations) {
             let penalties = evaluation.stages.iter().flat_map(|stage| stage.penalties.clone());
@@ -161,10 +166,10 @@ impl Outcome {
                 crossings: evaluation.crossings.clone(),
                 penalties: penalties.collect(),
             };
-            changes += store.save_records(records, Cause::Replay, at).await?;
+            changes += store.save_records(records, cause, at).await?;
         }
         let results = self.0.iter().flat_map(|event| event.rankings.iter().flatten().cloned());
-        changes += store.save_results(results.collect(), Cause::Replay, at).await?;
+        changes += store.save_results(results.collect(), cause, at).await?;
         Ok(changes)
     }
 }

@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod course_file;
 mod judging;
+mod recompute;
 mod replay;
 mod run;
 mod show;
@@ -22,11 +23,13 @@ mod exit {
     pub(crate) const DATA: u8 = 1;
     /// Usage: the command line itself or the configuration is wrong. Clap ends with the same.
     pub(crate) const USAGE: u8 = 2;
+    /// Whoever was asked has not answered in time: it may still be done.
+    pub(crate) const NO_ANSWER: u8 = 3;
 }
 
 /// Official times, penalties and places from the positions of a field.
 ///
-/// Exit codes: 0 good, 1 data errors (what was good is kept), 2 usage.
+/// Exit codes: 0 good, 1 data errors (what was good is kept), 2 usage, 3 no answer in time.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -43,6 +46,7 @@ enum Command {
     Results(commands::results::ResultsArgs),
     Explain(commands::explain::ExplainArgs),
     StartList(commands::start_list::StartListArgs),
+    Recompute(commands::recompute::RecomputeArgs),
     Dlq(commands::dlq::DlqArgs),
     Config(Box<commands::config::ConfigCommand>),
 }
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Command::Results(args) => commands::results::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::StartList(args) => commands::start_list::run(&args),
+        Command::Recompute(args) => commands::recompute::run(&args),
         Command::Dlq(args) => commands::dlq::run(&args),
         Command::Config(args) => commands::config::run(&args),
     };

@@ -21,6 +21,8 @@ mod metrics;
 mod names;
 mod persist;
 mod reader;
+mod recompute;
+mod reference;
 mod relay;
 mod servers;
 mod shift;
@@ -29,8 +31,10 @@ mod sink;
 use std::sync::Arc;
 
 use anyhow::bail;
+use pipeline::broker::Broker;
 use race::course::Tables;
 use storage::{Fence, Live};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::courses::Loaded;
@@ -112,7 +116,11 @@ async fn work<S: Live>(
         let relay =
             relay::run(servers.judge.clone(), servers.broker.clone(), Arc::clone(events), relays.clone());
         let relay = tokio::spawn(relay);
-        let worked = hold(settings, servers, fence, events, &tenure).await;
+        let edited = Arc::new(Notify::new());
+        let listener = Broker::new(settings.redis.endpoint.clone(), &format!("{holder}-reference"));
+        let listener = tokio::spawn(reference::listen(listener, Arc::clone(&edited)));
+        let worked = hold(settings, servers, fence, &edited, events, &tenure).await;
+        listener.abort();
         // What the last shift found is told too.
         relays.cancel();
         relay.await?;
@@ -131,6 +139,7 @@ async fn hold<S: Live>(
     settings: &Settings,
     servers: &Servers<S>,
     fence: Fence,
+    edited: &Arc<Notify>,
     events: &Arc<Events>,
     tenure: &CancellationToken,
 ) -> anyhow::Result<()> {
@@ -157,6 +166,7 @@ async fn hold<S: Live>(
             servers.judge.clone(),
             known.clone(),
             settings.race.course_refresh,
+            Arc::clone(edited),
             Arc::clone(events),
             shift.clone(),
         );

@@ -208,6 +208,10 @@ pub trait Records: Positions {
         &self,
         entries: &[Uuid],
     ) -> impl Future<Output = Result<Vec<StoredRecord>, StoreError>> + Send;
+
+    /// Those of these entries that must not be judged anew, by id: positions that their records rest on are not kept any
+    /// more, because their event is archived or because their days are older than what is retained and gone.
+    fn incomplete(&self, entries: &[Uuid]) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
 }
 
 /// A database in which slots can be handed out.

@@ -160,7 +160,8 @@ macro_rules! ledgers {
 ledgers! {
     CROSSINGS Crossing "entry_crossings" [id] {
         id, entry_id, geofence_id, ts: Instant, direction, latitude, longitude, speed, uncertainty_ms,
-        fix_before: Instant, fix_after: Instant, last_touch_at: Instant, needs_review: Flag, status,
+        fix_before: Instant, fix_after: Instant, last_touch_at: Instant, needs_review: Flag, status, override_id,
+        set_at: Instant,
     }
     PENALTIES Penalty "entry_penalties" [id] {
         id, entry_id, stage_id, segment_id, type, kind, formula_id, formula_snapshot: Document,

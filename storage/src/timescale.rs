@@ -24,6 +24,7 @@ mod path;
 mod read;
 mod recent;
 mod records;
+mod retained;
 mod schema;
 mod session;
 mod starts;

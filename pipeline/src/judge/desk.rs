@@ -25,6 +25,8 @@ pub struct Desk {
     unread: BTreeSet<EntryKey>,
     /// Those of the two above that could not be read; whether its lane waits.
     put_off: BTreeMap<EntryKey, bool>,
+    /// Those whose saved state is not to be believed: a person changed what is behind it.
+    anew: BTreeSet<EntryKey>,
     /// The last of those asked for that was read.
     served: EntryKey,
     /// Fixes after which a state that was read is saved.
@@ -73,9 +75,9 @@ impl Desk {
     pub fn new(course: Arc<Course>, save_after_fixes: u32) -> Self {
         let all = course.events.iter().enumerate();
         let unread = all.flat_map(|(e, event)| (0..event.entries.len()).map(move |n| (e, n))).collect();
-        let (books, wanted, put_off) = Default::default();
+        let (books, wanted, put_off, anew) = Default::default();
         let (served, scratch) = Default::default();
-        Self { course, books, wanted, unread, put_off, served, save_after_fixes, scratch }
+        Self { course, books, wanted, unread, put_off, anew, served, save_after_fixes, scratch }
     }
 
     /// Takes what came of commits. Returns what the lanes are to be told, and what they said, to be passed to
@@ -131,6 +133,22 @@ impl Desk {
         self.served = next.last().copied().unwrap_or(self.served);
         next.extend(others.into_iter().take(count - next.len()));
         next
+    }
+
+    /// An entry is to be judged from its positions alone, whatever is saved of it or its lane says. Returns what the
+    /// lane is to be told.
+    pub fn read_anew(&mut self, entry: EntryKey) -> News {
+        let book = self.books.entry(entry).or_default();
+        book.generation += 1;
+        book.stale = true;
+        self.anew.insert(entry);
+        self.unread.insert(entry);
+        News::Stale(entry)
+    }
+
+    /// Whether what is saved of an entry is not to be believed by its next reading.
+    pub fn is_read_anew(&self, entry: EntryKey) -> bool {
+        self.anew.contains(&entry)
     }
 
     /// Whether this judge has not looked at an entry yet.
@@ -191,6 +209,7 @@ impl Desk {
         let clears_dirty = dirty_revision.filter(|_| state.is_some());
         let save = ToSave { entry: key, records: Recorded::of(&evaluation), state, clears_dirty };
         self.unread.remove(&key);
+        self.anew.remove(&key);
         let book = self.books.entry(key).or_default();
         book.stale = false;
         let was_put_off = self.put_off.remove(&key).unwrap_or_default();

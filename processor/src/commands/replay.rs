@@ -18,7 +18,7 @@ use race::course::{Course, CourseErrors, Problem, Tables};
 use race::judge::document::Document;
 use race::time::Timestamp;
 use storage::sqlite::SqliteStore;
-use storage::{Changes, Store as _};
+use storage::{Cause, Changes, Store as _};
 
 use crate::judging::{self, Outcome};
 use crate::replay::playlist::{Playlist, TrackArgument};
@@ -145,7 +145,7 @@ async fn replay(
         }
         known = now;
         let outcome = Outcome::of(course, &store, std::mem::take(&mut judged), is_asked).await?;
-        changes += outcome.save(&store, received_at).await?;
+        changes += outcome.save(&store, Cause::Replay, received_at).await?;
         if store.foreign_changes().await? == known {
             break outcome;
         }

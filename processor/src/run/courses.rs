@@ -7,6 +7,7 @@ use race::course::check::{Severity, check};
 use race::course::keep::keep_sound;
 use race::course::{Course, Tables};
 use storage::{Live, StoreError};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -82,11 +83,13 @@ pub(super) fn tell(problems: &[String], consequence: &str) {
     tracing::error!(problems = problems.len(), "{consequence}");
 }
 
-/// Returns when the tables say something else than what is known, `None` being nothing that can be judged by.
+/// Returns when the tables say something else than what is known, `None` being nothing that can be judged by. They are
+/// read every so often, and whenever somebody says that they were edited.
 pub(super) async fn changed<S: Live>(
     store: S,
     known: Option<Arc<Tables>>,
     every: Duration,
+    edited: Arc<Notify>,
     events: Arc<Events>,
     shift: CancellationToken,
 ) {
@@ -96,7 +99,10 @@ pub(super) async fn changed<S: Live>(
         let loaded = tokio::select! {
             () = shift.cancelled() => return,
             loaded = async {
-                sleep(every).await;
+                tokio::select! {
+                    () = sleep(every) => {}
+                    () = edited.notified() => {}
+                }
                 load(&store, known.as_deref()).await
             } => loaded,
         };

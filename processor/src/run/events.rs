@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use pipeline::batch::StreamId;
 
-use super::metrics::{Loss, LossKind, Metrics, Peer, PeerKind};
+use super::metrics::{Loss, LossKind, Metrics, Peer, PeerKind, RecomputeKind, RecomputeStatus};
+use crate::recompute::{Answer, Status};
 
 /// Between two lines about the same trouble: who reads a log at night needs to see what else is there.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -153,6 +154,24 @@ impl Events {
     /// Something the broker lost.
     pub(super) fn lost(&self, kind: Loss, count: u64) {
         self.metrics.lost.get_or_create(&LossKind { kind }).inc_by(count);
+    }
+
+    /// A request to judge anew was answered.
+    pub(super) fn recomputed(&self, id: StreamId, answer: &Answer) {
+        let status = match answer.status {
+            Status::Done => RecomputeStatus::done,
+            Status::Refused => RecomputeStatus::refused,
+            Status::Failed => RecomputeStatus::failed,
+        };
+        self.metrics.recomputes.get_or_create(&RecomputeKind { status }).inc();
+        #[allow(clippy::cast_precision_loss, reason = "a time to look at")]
+        self.metrics.recompute_duration.observe(answer.duration_ms as f64 / 1_000.0);
+        let Answer { entries, inserted, revised, retracted, duration_ms, message, .. } = answer;
+        let status = answer.status.as_str();
+        tracing::info!(
+            request = %id, status, entries, inserted, revised, retracted, duration_ms,
+            "the request to judge anew was answered: {message}"
+        );
     }
 
     /// Records of an entry could not be saved; its positions are stored all the same.

@@ -2,6 +2,8 @@
 //! read from storage and judged anew. What is found of an entry is saved in one transaction, of several together; the
 //! field is ranked once a tick.
 
+mod rank;
+pub(super) mod recompute;
 mod standings;
 mod stored;
 
@@ -17,10 +19,10 @@ use pipeline::lane::News;
 use pipeline::limits::SAVE_EVICTED_AFTER_FIXES;
 use race::course::Course;
 use race::follow::SAVED_VERSION;
-use race::record::StageResult;
 use storage::{Cause, EntryRecords, Fence, Judged, Live, NewState, StoreError};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use self::recompute::{Counter, Recomputes};
 use self::standings::Standings;
 use super::backoff::Backoff;
 use super::events::Events;
@@ -40,9 +42,20 @@ const SAVE_ENTRIES: usize = 64;
 const RECALL_EVERY: Duration = Duration::from_secs(15);
 /// Times that what is broken is tried again before it is put off: others may be whole.
 const BROKEN_TIMES: u32 = 4;
+/// How long requests that were left behind are waited for before anybody is looked at: what they say is why records
+/// change.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
 /// What a judge takes at most to read what is known to be out of date when the writers have ended: the next one looks
 /// at everybody, so that a handover is not held up for it.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// The ways to the lanes.
+pub(super) struct Lanes {
+    /// Where each is told what is stored.
+    pub(super) news: Vec<Sender<News>>,
+    /// How many batches of each are committed.
+    pub(super) committed: Vec<Arc<AtomicU64>>,
+}
 
 /// See the module.
 pub(super) struct Judge<S> {
@@ -55,6 +68,9 @@ pub(super) struct Judge<S> {
     events: Arc<Events>,
     desk: Desk,
     standings: Standings,
+    recomputes: Recomputes,
+    /// Why records change at the first look at an entry.
+    first_look: Cause,
     unsent: VecDeque<(usize, News)>,
     states: BTreeMap<usize, u64>,
 }
@@ -65,25 +81,48 @@ impl<S: Live> Judge<S> {
         course: Arc<Course>,
         fence: Fence,
         mailbox: Arc<Mailbox>,
-        news: Vec<Sender<News>>,
-        committed: Vec<Arc<AtomicU64>>,
+        lanes: Lanes,
         events: Arc<Events>,
+        counter: Counter,
     ) -> Self {
+        let Lanes { news, committed } = lanes;
         let desk = Desk::new(Arc::clone(&course), SAVE_EVICTED_AFTER_FIXES);
         let standings = Standings::new(&course);
+        let recomputes = Recomputes::new(Arc::clone(&course), counter);
         let (unsent, states) = Default::default();
-        Self { store, course, fence, mailbox, news, committed, events, desk, standings, unsent, states }
+        Self {
+            store,
+            course,
+            fence,
+            mailbox,
+            news,
+            committed,
+            events,
+            desk,
+            standings,
+            recomputes,
+            first_look: Cause::Fixes,
+            unsent,
+            states,
+        }
+    }
+
+    /// The same, where the first look at an entry is for another reason than new fixes.
+    pub(super) fn looking_for(self, first_look: Cause) -> Self {
+        Self { first_look, ..self }
     }
 
     /// Judges until the writers have ended.
     pub(super) async fn run(mut self) -> Result<(), TakenOver> {
         let (mut ranked, mut recalled) = (Instant::now(), Instant::now());
+        drop(timeout(LEFT_BEHIND, self.recomputes.counter.looked.cancelled()).await);
         loop {
             let (work, closed) = self.mailbox.take();
             if closed {
                 return self.close(work).await;
             }
             self.take(work, None).await?;
+            self.take_orders();
             self.read_some().await?;
             self.send_news();
             if ranked.elapsed() >= RANK_EVERY {
@@ -132,7 +171,7 @@ impl<S: Live> Judge<S> {
                 // A place in the field depends on more than what is recorded of an entry.
                 self.standings.set(entry, evaluation);
             }
-            saves.extend(save);
+            saves.extend(save.map(|save| (save, Cause::Fixes)));
         }
         match deadline {
             None => self.save(saves).await,
@@ -140,12 +179,23 @@ impl<S: Live> Judge<S> {
         }
     }
 
-    /// Saves what is true of entries.
-    async fn save(&mut self, saves: Vec<ToSave>) -> Result<(), TakenOver> {
+    /// Saves what is true of entries, and why it is looked at. Those that somebody asked for go each for itself, so that
+    /// what changed of each is known.
+    async fn save(&mut self, saves: Vec<(ToSave, Cause)>) -> Result<(), TakenOver> {
+        let is_asked = |(save, _): &(ToSave, Cause)| self.recomputes.cause(save.entry).is_some();
+        let (asked, unasked): (Vec<_>, Vec<_>) = saves.into_iter().partition(is_asked);
+        for save in asked {
+            self.save_some(vec![save]).await?;
+        }
+        self.save_some(unasked).await
+    }
+
+    async fn save_some(&mut self, saves: Vec<(ToSave, Cause)>) -> Result<(), TakenOver> {
         let mut saves = saves.into_iter().peekable();
         while saves.peek().is_some() {
-            let some: Vec<ToSave> = saves.by_ref().take(SAVE_ENTRIES).collect();
-            let judged: Vec<Judged> = some.iter().map(|save| self.judged(save)).collect();
+            let some: Vec<(ToSave, Cause)> = saves.by_ref().take(SAVE_ENTRIES).collect();
+            let judged: Vec<Judged> = some.iter().map(|(save, cause)| self.judged(save, *cause)).collect();
+            let some: Vec<ToSave> = some.into_iter().map(|(save, _)| save).collect();
             if let Ok(changes) = self.save_judged(&judged).await? {
                 self.saved(some, changes);
                 continue;
@@ -157,6 +207,7 @@ impl<S: Live> Judge<S> {
                     Err(error) => {
                         self.events.metrics.evaluations.inc();
                         self.desk.not_saved(save.entry);
+                        self.recomputes.failed(save.entry, &error);
                         self.events.race_error(judged.records.entry_id, &error);
                     }
                 }
@@ -165,7 +216,7 @@ impl<S: Live> Judge<S> {
         Ok(())
     }
 
-    fn judged(&self, save: &ToSave) -> Judged {
+    fn judged(&self, save: &ToSave, cause: Cause) -> Judged {
         let (event, entry) = save.entry;
         Judged {
             records: EntryRecords {
@@ -173,7 +224,7 @@ impl<S: Live> Judge<S> {
                 crossings: save.records.crossings.clone(),
                 penalties: save.records.penalties.clone(),
             },
-            cause: Cause::Fixes,
+            cause,
             state: save.state.as_ref().map(|state| NewState {
                 version: SAVED_VERSION,
                 evaluated_to: state.evaluated_to,
@@ -194,34 +245,9 @@ impl<S: Live> Judge<S> {
         self.events.metrics.evaluations.inc_by(saves.len() as u64);
         self.count(changes);
         for save in saves {
+            self.recomputes.saved(save.entry, changes);
             self.desk.saved(save.entry, save.records);
         }
-    }
-
-    async fn rank(&mut self) -> Result<(), TakenOver> {
-        let changed = self.standings.changed(&self.course);
-        if changed.is_empty() {
-            return Ok(());
-        }
-        if let Ok(changes) = self.save_standings(&changed).await? {
-            self.count(changes);
-            return Ok(());
-        }
-        // One of them is refused, such as that of an entry that was deleted under us: the others are saved.
-        for result in &changed {
-            match self.save_standings(std::slice::from_ref(result)).await? {
-                Ok(changes) => self.count(changes),
-                Err(error) => self.events.race_error(result.entry_id, &error),
-            }
-        }
-        Ok(())
-    }
-
-    async fn save_standings(
-        &self,
-        results: &[StageResult],
-    ) -> Result<Result<storage::Changes, StoreError>, TakenOver> {
-        self.until_done(|| self.store.save_standings(Some(&self.fence), results, Cause::Fixes, now())).await
     }
 
     /// Tries until the database has answered; what it refuses is the caller's. At the end of a shift so is what is broken:

@@ -26,6 +26,11 @@ impl Mailbox {
         self.came.notify_one();
     }
 
+    /// Something came by another way.
+    pub(super) fn wake(&self) {
+        self.came.notify_one();
+    }
+
     /// Whether nothing more comes.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().1

@@ -68,6 +68,8 @@ mod kinds {
         PeerKind { peer: Peer { redis, postgres } }
         /// What a judge changed.
         ChangeKind { change: Change { inserted, revised, retracted } }
+        /// How a request to judge anew ended.
+        RecomputeKind { status: RecomputeStatus { done, refused, failed } }
         /// A stage of the pipeline.
         StageKind { stage: Stage { decode, lane, commit } }
         /// What a lane noticed of a position.
@@ -75,8 +77,8 @@ mod kinds {
     }
 }
 pub(crate) use self::kinds::{
-    Change, ChangeKind, Loss, LossKind, Notice, NoticeKind, Peer, PeerKind, ReadKind, ReadResult, Stage,
-    StageKind, WriteKind, WriteStatus,
+    Change, ChangeKind, Loss, LossKind, Notice, NoticeKind, Peer, PeerKind, ReadKind, ReadResult,
+    RecomputeKind, RecomputeStatus, Stage, StageKind, WriteKind, WriteStatus,
 };
 
 macro_rules! metrics {
@@ -159,6 +161,12 @@ metrics! {
         "Changes of race records told to the live channels";
     race_errors: Counter = Counter::default(), "processor_race_errors", NONE,
         "Entries whose records could not be saved";
+    recomputes: Family<RecomputeKind, Counter> = Family::default(), "processor_recompute_requests", NONE,
+        "Requests to judge entries anew that were answered, by how";
+    recompute_waiting: Gauge = Gauge::default(), "processor_recompute_waiting", NONE,
+        "Requests to judge entries anew that are taken and not answered";
+    recompute_duration: Histogram = Histogram::new(SECONDS), "processor_recompute_duration", Some(Unit::Seconds),
+        "Time from a request being taken to its answer";
     is_judge: Gauge = Gauge::default(), "processor_lease_held", NONE,
         "1 while this instance works for all; 0 while it stands by";
     up: Family<PeerKind, Gauge> = Family::default(), "processor_peer_up", NONE,
@@ -176,6 +184,7 @@ impl Metrics {
         ChangeKind::preset(&metrics.changes);
         NoticeKind::preset(&metrics.notices);
         StageKind::preset(&metrics.stages);
+        RecomputeKind::preset(&metrics.recomputes);
         metrics
     }
 

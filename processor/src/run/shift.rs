@@ -10,18 +10,19 @@ use pipeline::limits::RAW_BATCHES;
 use pipeline::topology::{self, Panicked, Stages, Threads};
 use pipeline::write::{self, WriteLimits};
 use race::course::Course;
-use storage::{Fence, Live};
+use storage::{Cause, Fence, Live};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Servers;
 use super::acker;
 use super::events::Events;
-use super::judge::Judge;
+use super::judge::{Judge, Lanes};
 use super::mailbox::Mailbox;
 use super::names::StreamNames;
 use super::persist::{Persist, TakenOver};
 use super::reader::{ClaimRules, StreamSource};
+use super::recompute::{Place, Requests};
 use super::sink::{LiveSink, now};
 use crate::config::Settings;
 
@@ -99,9 +100,22 @@ pub(super) async fn work<S: Live>(
     let judge = match duty.fence.filter(|_| judges) {
         Some(fence) => {
             let (store, mailbox, events) = (servers.judge.clone(), Arc::clone(&mailbox), Arc::clone(events));
-            let judge =
-                Judge::new(store, Arc::clone(&course), fence, mailbox, news, committed.clone(), events);
-            Some(tokio::spawn(ending(judge.run(), stop.clone())))
+            let (requests, counter) = Requests::open(
+                Place { endpoint: settings.redis.endpoint.clone(), consumer: names.consumer.clone() },
+                servers.judge.clone(),
+                Arc::clone(&course),
+                servers.broker.clone(),
+                Arc::clone(&mailbox),
+                Arc::clone(&events),
+                stop.clone(),
+            );
+            // All that a shift after the first of a lease was begun for is another course.
+            let first_look = if duty.takes_everything { Cause::Fixes } else { Cause::CourseChanged };
+            let lanes = Lanes { news, committed: committed.clone() };
+            let judge = Judge::new(store, Arc::clone(&course), fence, mailbox, lanes, events, counter)
+                .looking_for(first_look);
+            let requests = tokio::spawn(requests.run());
+            Some((tokio::spawn(ending(judge.run(), stop.clone())), requests))
         }
         None => None,
     };
@@ -139,10 +153,12 @@ pub(super) async fn work<S: Live>(
         }
     }
     mailbox.close();
-    if let Some(judge) = judge
-        && let Err(TakenOver) = judge.await?
-    {
-        ended = Ended::TakenOver;
+    if let Some((judge, requests)) = judge {
+        if let Err(TakenOver) = judge.await? {
+            ended = Ended::TakenOver;
+        }
+        // The judge's last outcomes are answered.
+        requests.await?;
     }
     stop.cancel();
     reader.await?;

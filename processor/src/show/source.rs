@@ -84,8 +84,8 @@ pub(crate) struct Looked<R> {
     pub(crate) event: usize,
 }
 
-/// Looks at a store as of one moment.
-pub(crate) async fn look<R: Records>(store: &R, event: Option<&str>) -> anyhow::Result<Looked<R>> {
+/// A store as of one moment, and its course.
+pub(crate) async fn moment<R: Records>(store: &R) -> anyhow::Result<(R, Arc<Course>)> {
     let snapshot = store.snapshot().await?;
     let course = judging::course(&snapshot).await?;
     let findings = check(&course.tables);
@@ -96,6 +96,12 @@ pub(crate) async fn look<R: Records>(store: &R, event: Option<&str>) -> anyhow::
     if !errors.is_empty() {
         anyhow::bail!("the stored course has {} error(s), and cannot be judged by", errors.len());
     }
+    Ok((snapshot, course))
+}
+
+/// Looks at a store as of one moment.
+pub(crate) async fn look<R: Records>(store: &R, event: Option<&str>) -> anyhow::Result<Looked<R>> {
+    let (snapshot, course) = moment(store).await?;
     let event = pick::event(&course, event)?;
     Ok(Looked { store: snapshot, course, event })
 }

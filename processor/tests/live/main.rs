@@ -20,6 +20,7 @@ mod link;
 mod outage;
 mod platform;
 mod poison;
+mod recompute;
 mod records;
 mod sizes;
 mod start;

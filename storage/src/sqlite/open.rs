@@ -13,8 +13,11 @@ use super::failure::Failure;
 const APPLICATION_ID: i32 = 0x5254_4c4d;
 /// The steps from an empty file to the schema of today. How many were taken is in the header's `user_version`. A step that
 /// was handed out is never edited: what it should have done besides is another step.
-const STEPS: [&str; 2] =
-    [include_str!("schema/001_tables.sql"), include_str!("schema/002_record_history.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema/001_tables.sql"),
+    include_str!("schema/002_record_history.sql"),
+    include_str!("schema/003_crossing_overrides.sql"),
+];
 /// The schema of today.
 const NEWEST: usize = STEPS.len();
 /// How long a call waits for another process's transaction before it gives up.

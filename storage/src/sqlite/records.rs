@@ -96,6 +96,8 @@ fn crossing(row: &Crossing) -> Vec<Sql> {
         row.last_touch_at.map_or(Sql::Null, instant),
         row.needs_review.into(),
         text(row.status.as_str()),
+        row.override_id.map(uuid).into(),
+        row.set_at.map(instant).into(),
     ]
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::instant::Bound;
 use super::ledger::Why;
 use super::read::Reader;
-use super::{PostgresStore, commit, course, history, outbox, records, starts};
+use super::{PostgresStore, commit, course, history, outbox, records, retained, starts};
 use crate::{
     Cause, Changes, Claim, Committed, EntryRecords, Fence, Judged, Live, Missing, OutboxRow, PositionWrite,
     Records, Revision, SavedState, Starts, StoreError, StoredRecord, TrackSpan,
@@ -58,6 +58,11 @@ impl Records for PostgresStore {
     async fn stored_records(&self, entries: &[Uuid]) -> Result<Vec<StoredRecord>, StoreError> {
         let read = self.read(async |reader| history::stored(reader.client(), entries).await).await;
         read.map_err(|f| self.error("reading race records", f))
+    }
+
+    async fn incomplete(&self, entries: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let read = self.read(async |reader| retained::incomplete(reader.client(), entries).await).await;
+        read.map_err(|f| self.error("looking for what is not kept any more", f))
     }
 }
 

@@ -45,6 +45,11 @@ impl Standings {
         self.changed.insert(event);
     }
 
+    /// Whether nothing of an event is known that its places do not say yet.
+    pub(super) fn is_ranked(&self, event: usize) -> bool {
+        !self.changed.contains(&event)
+    }
+
     /// Results that differ from those told last.
     pub(super) fn changed(&mut self, course: &Course) -> Vec<StageResult> {
         let mut changed = Vec::new();

@@ -3,7 +3,7 @@
 use pipeline::batch::EntryKey;
 use pipeline::judge::{Reading, Stored, Stretch};
 use race::follow::Scratch;
-use storage::{Live, StoreError, TrackSpan};
+use storage::{Cause, Live, StoreError, TrackSpan};
 use uuid::Uuid;
 
 use super::super::persist::TakenOver;
@@ -28,6 +28,7 @@ impl<S: Live> Judge<S> {
                 Ok(readings) => self.judge(readings).await?,
                 Err(error) => {
                     self.desk.put_off(entry);
+                    self.recomputes.failed(entry, &error);
                     self.events.race_error(self.course.events[entry.0].entries[entry.1].row.id, &error);
                 }
             }
@@ -38,10 +39,16 @@ impl<S: Live> Judge<S> {
     async fn judge(&mut self, readings: Vec<Reading>) -> Result<(), TakenOver> {
         let (mut saves, mut heard) = (Vec::with_capacity(readings.len()), Vec::new());
         for reading in readings {
+            let is_first_look = self.desk.is_first_look(reading.entry());
             let (evaluation, save, news) = self.desk.judge(reading);
             // One whose records are refused is ranked all the same: a place in the field depends on all.
             self.standings.set(save.entry, evaluation);
-            saves.push(save);
+            let cause = self.recomputes.cause(save.entry).unwrap_or(match save.clears_dirty {
+                Some(_) => Cause::LateData,
+                None if is_first_look => self.first_look,
+                None => Cause::Fixes,
+            });
+            saves.push((save, cause));
             heard.extend(news);
         }
         self.save(saves).await?;
@@ -92,7 +99,11 @@ impl<S: Live> Judge<S> {
                     dirty_from: state.dirty_from,
                     dirty_revision: state.dirty_revision,
                 });
-                Reading::begin(&self.course, entry, included, stored)
+                let mut reading = Reading::begin(&self.course, entry, included, stored);
+                if self.desk.is_read_anew(entry) {
+                    reading.disbelieve(&self.course);
+                }
+                reading
             })
             .collect();
         self.verify(&mut readings).await?;
