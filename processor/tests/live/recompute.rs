@@ -184,12 +184,9 @@ fn what_is_not_kept_any_more_is_not_judged_anew() {
     let (platform, _, mut worker) = field_of(3);
     let before = records(&platform);
     let event = [("event_id", "00000000-0000-0000-0000-000000000001"), ("reason", "manual")];
-    // As retention leaves it.
+    // As retention leaves it, also when it has been turned off since.
     platform.sql(
         "UPDATE entry_crossings SET ts = ts - interval '3 years' WHERE entry_id = '00000000-0000-0000-0000-000000010002'",
-    );
-    platform.sql(
-        "ALTER TABLE processor_policy DISABLE TRIGGER ALL; UPDATE processor_policy SET retain_for = '400 days'",
     );
     let refused = ask(&platform, &event);
     assert_eq!(refused["status"], "refused");
