@@ -33,7 +33,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use pipeline::broker::Broker;
 use race::course::Tables;
-use storage::{Fence, Live};
+use storage::{Cause, Fence, Live};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +97,7 @@ async fn work<S: Live>(
     let rules = servers::race_rules(settings, &servers.judge, events, stop).await?;
     if !rules {
         health.set_phase("working, without race rules");
-        let duty = Duty { course: None, fence: None, takes_everything: false };
+        let duty = Duty { course: None, fence: None, takes_everything: false, cause: Cause::Fixes };
         shift::work(settings, servers, duty, events, stop).await?;
         return Ok(());
     }
@@ -171,7 +171,9 @@ async fn hold<S: Live>(
             shift.clone(),
         );
         let refresh = tokio::spawn(refresh);
-        let duty = Duty { course: known.clone().map(courses::ready), fence: Some(fence), takes_everything };
+        let cause = known.as_deref().map_or(Cause::Fixes, |now| courses::cause_of(before.as_deref(), now));
+        let course = known.clone().map(courses::ready);
+        let duty = Duty { course, fence: Some(fence), takes_everything, cause };
         let ended = shift::work(settings, servers, duty, events, &shift).await;
         refresh.abort();
         if ended? == Ended::TakenOver {

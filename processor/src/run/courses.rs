@@ -6,7 +6,7 @@ use std::time::Duration;
 use race::course::check::{Severity, check};
 use race::course::keep::keep_sound;
 use race::course::{Course, Tables};
-use storage::{Live, StoreError};
+use storage::{Cause, Live, StoreError};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -73,6 +73,31 @@ pub(super) fn ready(tables: Arc<Tables>) -> Arc<Course> {
     }
     tracing::info!(events = tables.events.len(), entries = tables.entries.len(), "the course was read");
     Arc::new(Course::new(tables))
+}
+
+/// Why records change that are judged by another course than before: one kind of edit is named, several are not told apart.
+pub(super) fn cause_of(before: Option<&Tables>, now: &Tables) -> Cause {
+    let Some(before) = before else { return Cause::Fixes };
+    let formulas = before.penalty_formulas != now.penalty_formulas;
+    let geometry = before.geofences != now.geofences
+        || before.waypoints != now.waypoints
+        || before.speed_limit_zones != now.speed_limit_zones
+        || before.neutralisations != now.neutralisations;
+    let decisions = before.overrides != now.overrides;
+    let mut rest = now.clone();
+    rest.penalty_formulas.clone_from(&before.penalty_formulas);
+    rest.geofences.clone_from(&before.geofences);
+    rest.waypoints.clone_from(&before.waypoints);
+    rest.speed_limit_zones.clone_from(&before.speed_limit_zones);
+    rest.neutralisations.clone_from(&before.neutralisations);
+    rest.overrides.clone_from(&before.overrides);
+    match (formulas, geometry, decisions, rest != *before) {
+        (true, false, false, false) => Cause::FormulaChanged,
+        (false, true, false, false) => Cause::GeometryChanged,
+        (false, false, true, false) => Cause::Override,
+        (false, false, false, false) => Cause::Fixes,
+        _ => Cause::CourseChanged,
+    }
 }
 
 /// Tells what is wrong with the rows.

@@ -71,6 +71,8 @@ pub(super) struct Judge<S> {
     recomputes: Recomputes,
     /// Why records change at the first look at an entry.
     first_look: Cause,
+    /// Why the field of an event changed since it was ranked last, where not by new fixes alone.
+    moved_by: BTreeMap<usize, Cause>,
     unsent: VecDeque<(usize, News)>,
     states: BTreeMap<usize, u64>,
 }
@@ -102,6 +104,7 @@ impl<S: Live> Judge<S> {
             standings,
             recomputes,
             first_look: Cause::Fixes,
+            moved_by: BTreeMap::new(),
             unsent,
             states,
         }

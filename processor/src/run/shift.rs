@@ -39,6 +39,8 @@ pub(super) struct Duty {
     pub(super) fence: Option<Fence>,
     /// Nobody else works: whatever is pending is taken first.
     pub(super) takes_everything: bool,
+    /// Why records change at the first look at an entry.
+    pub(super) cause: Cause,
 }
 
 /// How a shift ended, when it did in good order.
@@ -109,11 +111,9 @@ pub(super) async fn work<S: Live>(
                 Arc::clone(&events),
                 stop.clone(),
             );
-            // All that a shift after the first of a lease was begun for is another course.
-            let first_look = if duty.takes_everything { Cause::Fixes } else { Cause::CourseChanged };
             let lanes = Lanes { news, committed: committed.clone() };
             let judge = Judge::new(store, Arc::clone(&course), fence, mailbox, lanes, events, counter)
-                .looking_for(first_look);
+                .looking_for(duty.cause);
             let requests = tokio::spawn(requests.run());
             Some((tokio::spawn(ending(judge.run(), stop.clone())), requests))
         }

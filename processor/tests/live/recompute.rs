@@ -288,6 +288,14 @@ fn the_course_is_read_when_it_is_said_to_have_changed_and_before_a_request_is_se
         platform.count(&format!("entry_penalties WHERE retracted_at IS NULL AND penalty_ms = {ms}"))
     };
     wait("penalties are by the new table", PATIENCE, || of(90_000) > 0 && of(60_000) == 0);
+    // What was edited is why, of penalties and of the results that they move.
+    for kind in ["penalty", "result"] {
+        wait("the history says why", PATIENCE, || {
+            let moved =
+                format!("processor_record_history WHERE kind = '{kind}' AND cause = 'formula-changed'");
+            platform.count(&moved) > 0
+        });
+    }
 
     // Who edits and asks at once is answered by what was edited, and that is why.
     platform.sql("UPDATE penalty_formulas SET penalty = 120");

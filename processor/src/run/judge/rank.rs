@@ -27,15 +27,17 @@ impl<S: Live> Judge<S> {
                 changed.entry(event).or_default().push(result);
             }
         }
-        let mut unasked = Vec::new();
+        let mut unasked: BTreeMap<&str, (Cause, Vec<StageResult>)> = BTreeMap::new();
         for (event, results) in changed {
-            match self.recomputes.cause_of_event(event) {
-                Some(cause) => self.rank_for(event, &results, cause).await?,
-                None => unasked.extend(results),
+            if let Some(cause) = self.recomputes.cause_of_event(event) {
+                self.rank_for(event, &results, cause).await?;
+                continue;
             }
+            let cause = self.moved_by.remove(&event).unwrap_or(Cause::Fixes);
+            unasked.entry(cause.as_str()).or_insert((cause, Vec::new())).1.extend(results);
         }
-        if !unasked.is_empty() {
-            self.save_results(&unasked, Cause::Fixes).await?;
+        for (cause, results) in unasked.into_values() {
+            self.save_results(&results, cause).await?;
         }
         let standings = &self.standings;
         self.recomputes.finish(|event| standings.is_ranked(event), self.desk.is_idle());

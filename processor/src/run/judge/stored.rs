@@ -44,10 +44,14 @@ impl<S: Live> Judge<S> {
             // One whose records are refused is ranked all the same: a place in the field depends on all.
             self.standings.set(save.entry, evaluation);
             let cause = self.recomputes.cause(save.entry).unwrap_or(match save.clears_dirty {
+                // Another course changes more than fixes that came late besides.
+                _ if is_first_look && self.first_look != Cause::Fixes => self.first_look,
                 Some(_) => Cause::LateData,
-                None if is_first_look => self.first_look,
                 None => Cause::Fixes,
             });
+            if cause != Cause::Fixes {
+                self.moved_by.insert(save.entry.0, cause);
+            }
             saves.push((save, cause));
             heard.extend(news);
         }
