@@ -47,8 +47,9 @@ impl Roles {
     pub fn is_stale(self, fate: Fate) -> bool {
         (self.in_order && fate != Fate::Inserted)
             || (self.late && matches!(fate, Fate::Inserted | Fate::Unclear))
-            // One that waits is compared with what is read, but one that was refused is not there.
-            || (self.waiting && fate == Fate::Refused)
+            // One that waits is compared with what is read: one that was refused is not there, nor is one that was stored
+            // already and flagged since.
+            || (self.waiting && fate != Fate::Inserted)
     }
 }
 

@@ -41,7 +41,7 @@ struct Book {
     generation: u32,
     /// What is saved, if this judge saved it.
     saved: Option<Recorded>,
-    /// What is saved is known to be out of date until the next read.
+    /// What is saved is known to be out of date until the next read for its lane.
     stale: bool,
 }
 
@@ -211,9 +211,10 @@ impl Desk {
         self.unread.remove(&key);
         self.anew.remove(&key);
         let book = self.books.entry(key).or_default();
-        book.stale = false;
         let was_put_off = self.put_off.remove(&key).unwrap_or_default();
         let news = (self.wanted.remove(&key) || was_put_off).then(|| {
+            // Until then the lane may follow the entry by a state that is out of date, and nothing it says is taken.
+            book.stale = false;
             book.generation += 1;
             let (follower, generation) = (Box::new(follower), book.generation);
             let seen = seen.into();

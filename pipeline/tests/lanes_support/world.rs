@@ -39,6 +39,10 @@ struct Database {
     states: BTreeMap<EntryKey, Row>,
     recorded: BTreeMap<EntryKey, Recorded>,
     acknowledged: BTreeSet<usize>,
+    /// Rows that a person flagged.
+    faulty: BTreeSet<(DeviceId, Timestamp)>,
+    /// Entries of which flags were set or taken back since they were read anew: requests that are not answered.
+    asked: BTreeSet<EntryKey>,
 }
 
 /// A row of the table of states.
@@ -75,6 +79,9 @@ struct Process {
     to_acknowledge: Vec<usize>,
     committed: Arc<AtomicU64>,
     mailbox: Work,
+    /// Requests that the judge has not taken, and those it has.
+    orders: BTreeSet<EntryKey>,
+    taken: BTreeSet<EntryKey>,
     desk: Desk,
     judging: Judging,
     evaluations: BTreeMap<EntryKey, EntryEvaluation>,
@@ -113,6 +120,7 @@ impl World {
             // For a while everything goes on as it should: what comes then finds states that are followed.
             14 => (0..how % 4).for_each(|_| self.go_on(0)),
             _ if how < 24 => self.restart(),
+            _ if how < 128 => self.flag(usize::from(how)),
             _ => {}
         }
     }
@@ -166,7 +174,8 @@ impl World {
             self.judge();
             let process = &mut self.process;
             process.unsent.clear();
-            let taken = process.mailbox.snapshots.is_empty()
+            let taken = process.orders.is_empty()
+                && process.mailbox.snapshots.is_empty()
                 && process.mailbox.stale.is_empty()
                 && process.mailbox.wanted.is_empty();
             if matches!(process.judging, Judging::Idle) && taken {
@@ -180,6 +189,24 @@ impl World {
         panic!("the judge does not end");
     }
 
+    /// A person flags a stored row, or takes the flag back, and asks for its entries.
+    fn flag(&mut self, which: usize) {
+        // Nobody finds a row between its commit and the note that it is committed.
+        if self.process.committed_batch.is_some() {
+            return;
+        }
+        let rows = self.database.rows.len();
+        let Some(row) = self.database.rows.keys().nth(which * 7_919 % rows.max(1)).cloned() else { return };
+        if !self.database.faulty.remove(&row) {
+            self.database.faulty.insert(row.clone());
+        }
+        let uses = self.course.roster.uses(&row.0).unwrap_or_default();
+        for place in uses.iter().filter(|place| place.covers(row.1)) {
+            self.database.asked.insert((place.event, place.entry));
+            self.process.orders.insert((place.event, place.entry));
+        }
+    }
+
     fn is_idle(&self) -> bool {
         let process = &self.process;
         process.todo.is_empty()
@@ -189,6 +216,7 @@ impl World {
             && process.mailbox.snapshots.is_empty()
             && process.mailbox.wanted.is_empty()
             && process.mailbox.stale.is_empty()
+            && process.orders.is_empty()
             && matches!(process.judging, Judging::Idle)
             && process.desk.is_idle()
             && process.unsent.is_empty()
@@ -285,6 +313,10 @@ impl World {
             Judging::Idle => {
                 let (news, snapshots) = process.desk.take(std::mem::take(&mut process.mailbox));
                 process.unsent.extend(news);
+                for entry in std::mem::take(&mut process.orders) {
+                    process.unsent.push_back(process.desk.read_anew(entry));
+                    process.taken.insert(entry);
+                }
                 send_news(process);
                 Judging::Saving(snapshots.into())
             }
@@ -311,7 +343,11 @@ impl World {
                         dirty_from: row.dirty_from,
                         dirty_revision: row.dirty_revision,
                     });
-                    Reading::begin(&course, entry, included, stored)
+                    let mut reading = Reading::begin(&course, entry, included, stored);
+                    if process.desk.is_read_anew(entry) {
+                        reading.disbelieve(&course);
+                    }
+                    reading
                 };
                 Judging::Reading(entries.into_iter().map(begin).collect())
             }
@@ -354,6 +390,10 @@ impl World {
         if save.clears_dirty == Some(row.dirty_revision) {
             row.dirty_from = None;
         }
+        // Whatever is saved first after a request was taken has to be what it asked for.
+        if self.process.taken.remove(&save.entry) && !self.process.orders.contains(&save.entry) {
+            self.database.asked.remove(&save.entry);
+        }
         self.database.recorded.insert(save.entry, save.records.clone());
         self.process.desk.saved(save.entry, save.records);
         self.check_states();
@@ -372,13 +412,14 @@ impl World {
         let pending = (0..self.sent.len()).filter(|n| !self.database.acknowledged.contains(n));
         // What was never delivered comes after what was.
         self.process = Process::new(&self.course, pending.collect(), self.max_states);
+        self.process.orders.clone_from(&self.database.asked);
     }
 
-    /// Every saved state is what the stored rows up to its end make, unless a mark says otherwise.
+    /// Every saved state is what the stored rows up to its end make, unless a mark or a request says otherwise.
     fn check_states(&self) {
         for (&(e, n), row) in &self.database.states {
             let (Some(to), event) = (row.evaluated_to, &self.course.events[e]) else { continue };
-            if row.dirty_from.is_some_and(|from| from <= to) {
+            if self.database.asked.contains(&(e, n)) || row.dirty_from.is_some_and(|from| from <= to) {
                 continue;
             }
             let restored = Follower::restore(event, &event.entries[n], &row.state).expect("a state of ours");
@@ -413,7 +454,8 @@ impl World {
                 self.database.rows.range((Arc::clone(&span.device), Timestamp::from_micros(i64::MIN))..);
             for ((device, ts), position) in rows {
                 let is_in = span.from.is_none_or(|from| from <= *ts) && span.to.is_none_or(|to| *ts < to);
-                if *device == span.device && is_in && to.is_none_or(|to| *ts <= to) {
+                let is_flagged = self.database.faulty.contains(&(Arc::clone(device), *ts));
+                if *device == span.device && is_in && !is_flagged && to.is_none_or(|to| *ts <= to) {
                     follower.push(event, position, &mut scratch);
                 }
             }
@@ -434,6 +476,8 @@ impl Process {
             to_acknowledge: Vec::new(),
             committed,
             mailbox: Work::default(),
+            orders: BTreeSet::new(),
+            taken: BTreeSet::new(),
             desk: Desk::new(Arc::clone(course), SAVE_AFTER_FIXES),
             judging: Judging::Idle,
             evaluations: BTreeMap::new(),
@@ -462,5 +506,6 @@ fn page(database: &Database, stretch: &Stretch) -> Vec<Position> {
     let rows = database.rows.range((Arc::clone(&stretch.device), stretch.from)..);
     let rows = rows
         .take_while(|((device, ts), _)| *device == stretch.device && stretch.to.is_none_or(|to| *ts < to));
-    rows.take(PAGE_ROWS).map(|(_, position)| position.clone()).collect()
+    let sound = rows.filter(|(key, _)| !database.faulty.contains(key));
+    sound.take(PAGE_ROWS).map(|(_, position)| position.clone()).collect()
 }

@@ -45,7 +45,7 @@ fn a_database_of_another_application_is_refused() {
 fn a_database_of_another_schema_version_is_refused() {
     let scratch = Scratch::new();
     for (version, words) in
-        [(3, "newer program"), (0, "no version of this program"), (-1, "no version of this program")]
+        [(4, "newer program"), (0, "no version of this program"), (-1, "no version of this program")]
     {
         let raw = scratch.raw();
         raw.pragma_update(None, "user_version", version).unwrap();
