@@ -210,7 +210,7 @@ pub trait Records: Positions {
     ) -> impl Future<Output = Result<Vec<StoredRecord>, StoreError>> + Send;
 
     /// Those of these entries that must not be judged anew, by id: positions that their records rest on are not kept any
-    /// more, because their event is archived or because their days are older than what is retained and gone.
+    /// more, because their event is archived or because a day of theirs is gone, as retention leaves it.
     fn incomplete(&self, entries: &[Uuid]) -> impl Future<Output = Result<Vec<Uuid>, StoreError>> + Send;
 }
 

@@ -161,8 +161,8 @@ async fn events(
     let incomplete = store.incomplete(&ids).await?;
     if !incomplete.is_empty() {
         anyhow::bail!(
-            "the positions that records of {} of these entries rest on are not all kept any more (archived, or older \
-             than is retained): they cannot be judged anew",
+            "the positions that records of {} of these entries rest on are not all kept any more (archived, or their \
+             days are gone): they cannot be judged anew",
             incomplete.len()
         );
     }

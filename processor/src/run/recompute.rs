@@ -317,8 +317,8 @@ fn not_kept(numbers: &[i64]) -> String {
     let more = numbers.len().saturating_sub(NUMBERS_TOLD);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
-        "the positions that records of {}{more} rest on are not all kept any more (archived, or older than is \
-         retained); no record was touched",
+        "the positions that records of {}{more} rest on are not all kept any more (archived, or their days are \
+         gone); no record was touched",
         told.join(", ")
     )
 }

@@ -26,7 +26,8 @@ const COMMITTED: Moment = Moment { reply: Some("COMMIT"), ..COMMIT };
 /// The worker knows that it is committed, and cannot say so to the broker.
 const ACK: Moment = Moment { of: "", request: "XACK", reply: None };
 /// Entries of another consumer are the worker's, and it does not know which.
-const CLAIM: Moment = Moment { of: "", request: "XAUTOCLAIM", reply: Some("*3\r\n") };
+const CLAIM: Moment =
+    Moment { of: "", request: "XAUTOCLAIM\r\n$19\r\ntelemetry:teltonika", reply: Some("*3\r\n") };
 /// Records, or the state of an entry, or results, are on their way to be committed.
 const JUDGED: Moment = Moment { of: "INSERT INTO entry_crossings", request: "; COMMIT", reply: None };
 /// They are committed, and the judge does not learn it.
