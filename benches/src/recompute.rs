@@ -21,7 +21,8 @@ use test_services::{Options, Postgres};
 const ZONES: usize = 200;
 const VERTICES: usize = 32;
 /// What most trackers send beside the place.
-const ATTRIBUTES: &str = r#"{"16":4711,"21":4,"66":12680,"67":4010,"181":12,"182":8,"239":1,"240":1,"241":27601}"#;
+const ATTRIBUTES: &str =
+    r#"{"16":4711,"21":4,"66":12680,"67":4010,"181":12,"182":8,"239":1,"240":1,"241":27601}"#;
 /// Rows of a transaction when filling, and of a page when reading.
 const COMMITTED_ROWS: usize = 36_000;
 const READ_ROWS: usize = 20_000;
@@ -98,8 +99,10 @@ async fn main() -> anyhow::Result<()> {
 fn scripts(folder: &str) -> anyhow::Result<Vec<PathBuf>> {
     let files = std::fs::read_dir(folder).with_context(|| folder.to_owned())?;
     let files: Vec<PathBuf> = files.map(|file| Ok(file?.path())).collect::<anyhow::Result<_>>()?;
-    let mut files: Vec<PathBuf> =
-        files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "sql")).collect();
+    let mut files: Vec<PathBuf> = files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
     files.sort();
     Ok(files)
 }
@@ -176,7 +179,11 @@ async fn measure(args: &Args, store: &impl Records, url: &str) -> anyhow::Result
     println!("{:<44} {:>8} {:>14} {:>7} {:>4}", "", "s", "positions/s", "target", "met");
     println!("{:<44} {read:>8.2} {:>14.0}", "reading alone, one page after the other", positions / read);
     let met = if all <= TARGET_S { "yes" } else { "NO" };
-    println!("{:<44} {all:>8.2} {:>14.0} {TARGET_S:>7.1} {met:>4}", "read, judged and ranked", positions / all);
+    println!(
+        "{:<44} {all:>8.2} {:>14.0} {TARGET_S:>7.1} {met:>4}",
+        "read, judged and ranked",
+        positions / all
+    );
     println!("{:<44} {:>7.0}%", "reading alone, of all", 100.0 * read / all);
     Ok(())
 }

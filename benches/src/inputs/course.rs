@@ -178,8 +178,16 @@ fn ring(vertices: usize, radius_m: f64, random: &mut Random) -> impl Iterator<It
 const STATEMENT_ROWS: usize = 100;
 /// Tables in an order in which none refers to a later one.
 const TABLES: [&str; 10] = [
-    "events", "entries", "devices", "entry_devices", "stages", "geofences", "segments", "waypoints",
-    "speed_limit_zones", "penalty_formulas",
+    "events",
+    "entries",
+    "devices",
+    "entry_devices",
+    "stages",
+    "geofences",
+    "segments",
+    "waypoints",
+    "speed_limit_zones",
+    "penalty_formulas",
 ];
 
 /// Statements that put the rows of a course into the business tables of PostgreSQL.
