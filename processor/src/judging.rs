@@ -8,14 +8,20 @@ use std::sync::Arc;
 use pipeline::batch::EntryKey;
 use race::course::Course;
 use race::course::plan::{EntryPlan, EventPlan};
+use race::course::roster::TimingSpan;
 use race::follow::{Follower, Scratch};
 use race::judge::{EntryEvaluation, EventOutcome, ranking};
 use race::position::{DeviceId, Position};
 use race::time::Timestamp;
 use storage::{Cause, Changes, EntryRecords, Positions, Records, StoreError};
+use tokio::task::JoinSet;
 
 /// Positions of one read: large enough that the query costs nothing a row, small enough to keep memory flat.
 const PAGE_ROWS: usize = 20_000;
+
+/// Entries that are judged side by side: enough that reading and following both go on with a few processors, few enough
+/// that their pages are some tens of megabytes.
+const ENTRIES_AT_ONCE: usize = 6;
 
 /// All events that are stored, ready to judge by.
 ///
@@ -49,17 +55,39 @@ pub(crate) struct Judged {
     pub(crate) evaluated_to: Option<Timestamp>,
 }
 
-/// Judges an entry by its stored positions.
+/// Judges an entry, by its number in the course, by its stored positions. Each page is followed on a thread of its own,
+/// so that others may read meanwhile.
 pub(crate) async fn entry(
-    event: &EventPlan,
-    entry: &EntryPlan,
+    course: &Arc<Course>,
+    (event, number): EntryKey,
     store: &impl Positions,
 ) -> Result<Judged, StoreError> {
-    let (mut follower, mut scratch) = (Follower::new(event), Scratch::default());
-    let faulty = each_position(entry, store, |position| follower.push(event, position, &mut scratch)).await?;
-    follower.track.note_faulty(faulty);
-    let evaluated_to = follower.track.latest();
-    Ok(Judged { evaluation: follower.evaluation(event, entry, &mut scratch), evaluated_to })
+    let mut follower = Follower::new(&course.events[event]);
+    let mut pages = Pages::new(&course.events[event].entries[number], store);
+    while let Some(page) = pages.next().await? {
+        let course = Arc::clone(course);
+        follower = on_a_thread(move || {
+            let mut scratch = Scratch::default();
+            page.iter().for_each(|position| follower.push(&course.events[event], position, &mut scratch));
+            follower
+        })
+        .await;
+    }
+    follower.track.note_faulty(pages.faulty);
+    let course = Arc::clone(course);
+    Ok(on_a_thread(move || {
+        let plan = &course.events[event];
+        let evaluation = follower.evaluation(plan, &plan.entries[number], &mut Scratch::default());
+        Judged { evaluation, evaluated_to: follower.track.latest() }
+    })
+    .await)
+}
+
+/// Computes something without holding up what else the runtime does.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    // Nobody cancels it.
+    done.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))
 }
 
 /// Gives every position of an entry's track that is not faulty, in order of time, page by page; how many are faulty.
@@ -68,20 +96,49 @@ pub(crate) async fn each_position(
     store: &impl Positions,
     mut each: impl FnMut(&Position),
 ) -> Result<u64, StoreError> {
-    let mut faulty = 0;
-    for span in &entry.spans {
-        let mut from = span.from.unwrap_or(Timestamp::from_micros(i64::MIN));
-        faulty += store.count_faulty(span.device.clone(), from, span.to).await?;
+    let mut pages = Pages::new(entry, store);
+    while let Some(page) = pages.next().await? {
+        page.iter().for_each(&mut each);
+    }
+    Ok(pages.faulty)
+}
+
+/// The positions of an entry's track that are not faulty, in order of time.
+struct Pages<'a, S> {
+    store: &'a S,
+    spans: std::slice::Iter<'a, TimingSpan>,
+    /// The span that is being read, and from where on.
+    at: Option<(&'a TimingSpan, Timestamp)>,
+    /// How many of the spans so far are faulty.
+    faulty: u64,
+}
+
+impl<'a, S: Positions> Pages<'a, S> {
+    fn new(entry: &'a EntryPlan, store: &'a S) -> Self {
+        Self { store, spans: entry.spans.iter(), at: None, faulty: 0 }
+    }
+
+    /// The next positions; `None` behind the last.
+    async fn next(&mut self) -> Result<Option<Vec<Position>>, StoreError> {
         loop {
-            let page = store.read_positions(span.device.clone(), from, span.to, PAGE_ROWS).await?;
-            page.iter().for_each(&mut each);
-            match page.last() {
-                Some(last) if page.len() == PAGE_ROWS => from = Timestamp::from_micros(last.ts.micros() + 1),
-                _ => break,
+            let (span, from) = match self.at.take() {
+                Some(at) => at,
+                None => {
+                    let Some(span) = self.spans.next() else { return Ok(None) };
+                    let from = span.from.unwrap_or(Timestamp::from_micros(i64::MIN));
+                    self.faulty += self.store.count_faulty(span.device.clone(), from, span.to).await?;
+                    (span, from)
+                }
+            };
+            let page = self.store.read_positions(span.device.clone(), from, span.to, PAGE_ROWS).await?;
+            if let Some(last) = page.last().filter(|_| page.len() == PAGE_ROWS) {
+                self.at = Some((span, Timestamp::from_micros(last.ts.micros() + 1)));
+            }
+            if !page.is_empty() {
+                return Ok(Some(page));
             }
         }
     }
-    Ok(faulty)
 }
 
 /// An event as its stored positions show it.
@@ -94,25 +151,34 @@ pub(crate) struct JudgedEvent {
 }
 
 /// Judges an event, by its number in the course, and ranks it. Entries in `judged`, by their number in the event, are
-/// taken as they are; the others are read.
+/// taken as they are; the others are read, some at a time.
 pub(crate) async fn event(
-    course: &Course,
+    course: &Arc<Course>,
     number: usize,
     mut judged: BTreeMap<usize, EntryEvaluation>,
     store: &impl Positions,
 ) -> Result<JudgedEvent, StoreError> {
     let plan = &course.events[number];
-    let (mut evaluations, mut evaluated_to) = (Vec::with_capacity(plan.entries.len()), None);
-    for (n, of_entry) in plan.entries.iter().enumerate() {
-        evaluations.push(match judged.remove(&n) {
-            Some(evaluation) => evaluation,
-            None => {
-                let read = entry(plan, of_entry, store).await?;
-                evaluated_to = evaluated_to.max(read.evaluated_to);
-                read.evaluation
-            }
-        });
+    let mut unread =
+        (0..plan.entries.len()).filter(|n| !judged.contains_key(n)).collect::<Vec<_>>().into_iter();
+    let mut evaluated_to = None;
+    let mut reading = JoinSet::new();
+    loop {
+        while reading.len() < ENTRIES_AT_ONCE
+            && let Some(n) = unread.next()
+        {
+            let (course, store) = (Arc::clone(course), store.clone());
+            reading.spawn(async move { Ok((n, entry(&course, (number, n), &store).await?)) });
+        }
+        let Some(read) = reading.join_next().await else { break };
+        let read: Result<(usize, Judged), StoreError> =
+            read.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
+        let (n, read) = read?;
+        evaluated_to = evaluated_to.max(read.evaluated_to);
+        judged.insert(n, read.evaluation);
     }
+    // By number, in whichever order they were done.
+    let evaluations = judged.into_values().collect();
     Ok(JudgedEvent { outcome: ranked(plan, number, evaluations), evaluated_to })
 }
 
@@ -129,7 +195,7 @@ impl Outcome {
     /// Takes what the lanes judged in order, judges everybody else from the store, and ranks; only for events, by
     /// their number in the course, that are asked for.
     pub(crate) async fn of(
-        course: &Course,
+        course: &Arc<Course>,
         store: &impl Positions,
         judged: BTreeMap<EntryKey, EntryEvaluation>,
         is_asked: impl Fn(usize) -> bool,

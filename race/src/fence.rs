@@ -3,6 +3,8 @@
 pub mod area;
 pub mod gate;
 pub mod line;
+mod outline;
+pub mod polygon;
 pub mod silence;
 pub mod state;
 pub mod touch;

@@ -30,12 +30,21 @@ pub fn degrees_e7(degrees: f64) -> f64 {
     (degrees * 1e7).round() / 1e7
 }
 
+/// Distances and times below these (10 000 km, and over a month) give numbers below 2^63 on the way to a speed.
+const SHORT_CM: i64 = 1_000_000_000;
+const SHORT_US: i64 = 1 << 42;
+
 /// Hundredths of km/h that cover `distance_cm` in `duration_us`; [`i64::MAX`] when no time passes.
 pub fn speed_ckmh(distance_cm: i64, duration_us: i64) -> i64 {
     if duration_us <= 0 {
         return if distance_cm == 0 { 0 } else { i64::MAX };
     }
     // cm / us -> 0.01 km/h: (cm / 100) m, (us / 1e6) s, * 3.6 km/h, * 100.
+    let (half_us, is_short) = (duration_us / 2, (0..SHORT_CM).contains(&distance_cm));
+    if is_short && duration_us < SHORT_US {
+        // What a track is made of fits 64 bits, in which a division costs a fraction.
+        return (distance_cm * 3_600_000 + half_us) / duration_us;
+    }
     div_round(i128::from(distance_cm) * 3_600_000, i128::from(duration_us))
 }
 
@@ -50,6 +59,16 @@ mod tests {
         assert_eq!(div_round(7, 3), 2);
         assert_eq!(cm(0.005), 1);
         assert_eq!(cm(-0.005), -1);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn short_distances_and_times_are_divided_like_all_others(
+            distance_cm in 0..2 * SHORT_CM, duration_us in proptest::prop_oneof![1..10_000_000_i64, 1..2 * SHORT_US],
+        ) {
+            let exact = div_round(i128::from(distance_cm) * 3_600_000, i128::from(duration_us));
+            proptest::prop_assert_eq!(speed_ckmh(distance_cm, duration_us), exact);
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ async fn explain<R: Records>(args: &ExplainArgs, store: &R) -> anyhow::Result<St
     let plan = &course.events[event];
     let entry = pick::entry(plan, &args.entry)?;
     let of_entry = &plan.entries[entry];
-    let judged = judging::entry(plan, of_entry, &store).await?;
+    let judged = judging::entry(&course, (event, entry), &store).await?;
     let asked = Asked {
         stage: args.stage.as_deref().map(|stage| pick::stage(plan, stage)).transpose()?,
         penalty: args.penalty.as_deref().map(|id| penalty(&judged.evaluation, id)).transpose()?,

@@ -12,6 +12,7 @@ use crate::earth::{self, Ecef, Plane};
 use crate::fence::area::{Area, AreaState};
 use crate::fence::gate::{Gate, GateState, Settle};
 use crate::fence::line::Line;
+use crate::fence::polygon::Polygon;
 use crate::fence::touch::Movement;
 use crate::fence::zone::{PolygonState, VISIT_HYSTERESIS_M};
 use crate::num::{cm, round_to};
@@ -118,11 +119,7 @@ impl Feature {
                 hysteresis_m: row.hysteresis_meters,
             },
             (GeofenceKind::Area, Geometry::Polygon(rings)) => {
-                let open = |ring: &Vec<LonLat>| ring.iter().skip(1).map(project).collect();
-                Shape::Area {
-                    area: Area::Polygon { rings: rings.iter().map(open).collect() },
-                    hysteresis_m: row.hysteresis_meters,
-                }
+                Shape::Area { area: polygon(rings, &plane), hysteresis_m: row.hysteresis_meters }
             }
             (GeofenceKind::Gate, Geometry::LineString(points)) => match points.as_slice() {
                 [from, to] => Shape::Gate {
@@ -163,10 +160,7 @@ impl Feature {
     fn zone_polygon(role: Role, row: &SpeedLimitZone) -> Option<Self> {
         let Some(Geometry::Polygon(rings)) = &row.geometry else { return None };
         let (middle, plane) = middle_of(rings.first()?);
-        let project = |p: &LonLat| plane.project(earth::ecef(p.lat, p.lon));
-        let area = Area::Polygon {
-            rings: rings.iter().map(|ring| ring.iter().skip(1).map(project).collect()).collect(),
-        };
+        let area = polygon(rings, &plane);
         let shape = Shape::Zone { area, buffer_m: row.buffer_meters };
         Some(Self { role, shape, plane, valid_from: None, valid_to: None, middle })
     }
@@ -256,6 +250,14 @@ impl Feature {
     pub fn holds_at(&self, ts: Timestamp) -> bool {
         holds_at(self.valid_from, self.valid_to, ts)
     }
+}
+
+/// Closed rings in a plane.
+fn polygon(rings: &[Vec<LonLat>], plane: &Plane) -> Area {
+    let project = |p: &LonLat| plane.project(earth::ecef(p.lat, p.lon));
+    let rings: Vec<Vec<[f64; 2]>> =
+        rings.iter().map(|ring| ring.iter().skip(1).map(project).collect()).collect();
+    Area::Polygon(Polygon::new(&rings))
 }
 
 /// Whether a row with this validity holds at an instant: from the first on, until before the second.

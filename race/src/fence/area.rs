@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line::{Line, Span, union, without};
+use super::line::{Line, Span, Spans, distance_to_piece, is_whole};
+use super::outline::Outline;
+use super::polygon::{Edge, Polygon};
 use super::touch::{Movement, Touch};
 use crate::num::cm;
 use crate::time::Timestamp;
@@ -21,11 +23,8 @@ pub enum Area {
         /// Metres.
         radius_m: f64,
     },
-    /// Rings, the first the outline and the rest holes, without the repeated last point.
-    Polygon {
-        /// The rings.
-        rings: Vec<Vec<[f64; 2]>>,
-    },
+    /// An outline with holes.
+    Polygon(Polygon),
 }
 
 impl Area {
@@ -35,9 +34,9 @@ impl Area {
             Self::Circle { radius_m } => {
                 cm((point[0] * point[0] + point[1] * point[1]).sqrt()) <= cm(*radius_m)
             }
-            Self::Polygon { rings } => {
-                inside_rings(rings, point)
-                    || edges(rings).any(|(a, b)| cm(super::line::distance_to_piece(point, a, b)) == 0)
+            Self::Polygon(polygon) => {
+                let on = |edge: &Edge| cm(distance_to_piece(point, edge.a, edge.b)) == 0;
+                polygon.holds(point) || polygon.edges().iter().any(on)
             }
         }
     }
@@ -46,74 +45,86 @@ impl Area {
     pub fn extent_m(&self) -> f64 {
         match self {
             Self::Circle { radius_m } => *radius_m,
-            Self::Polygon { rings } => {
-                rings.iter().flatten().map(|p| (p[0] * p[0] + p[1] * p[1]).sqrt()).fold(0.0, f64::max)
-            }
+            Self::Polygon(polygon) => polygon.extent_m(),
         }
     }
 
-    /// Where a line is no farther than `margin_m` from the area.
-    fn near(&self, line: &Line, margin_m: f64) -> Vec<Span> {
-        match self {
-            Self::Circle { radius_m } => {
-                line.within_disc([0.0, 0.0], radius_m + margin_m + HALF_CM_M).into_iter().collect()
+    /// A line as it runs by, to be asked for what is no farther than `reach_m` from the boundary.
+    pub fn approach<'a>(&'a self, line: &'a Line, reach_m: f64) -> Approach<'a> {
+        let by = match self {
+            Self::Circle { radius_m } => By::Circle { radius_m: *radius_m },
+            Self::Polygon(polygon) => By::Polygon(Outline::new(polygon, line, reach_m + HALF_CM_M)),
+        };
+        Approach { line, by }
+    }
+}
+
+/// A line as it runs by an area.
+#[derive(Debug)]
+pub struct Approach<'a> {
+    line: &'a Line,
+    by: By<'a>,
+}
+
+#[derive(Debug)]
+enum By<'a> {
+    Circle { radius_m: f64 },
+    Polygon(Outline<'a>),
+}
+
+impl Approach<'_> {
+    /// Where the line is no farther than `margin_m` from the area.
+    fn near(&self, margin_m: f64) -> Spans {
+        match &self.by {
+            By::Circle { radius_m } => {
+                self.line.within_disc([0.0, 0.0], radius_m + margin_m + HALF_CM_M).into_iter().collect()
             }
-            Self::Polygon { rings } => {
-                let mut spans: Vec<Span> = edges(rings)
-                    .filter_map(|(a, b)| line.within_capsule(a, b, margin_m + HALF_CM_M))
-                    .collect();
-                spans.extend(inside_spans(rings, line));
-                union(spans)
-            }
+            By::Polygon(outline) => outline.near(self.line, margin_m + HALF_CM_M),
         }
     }
 
     /// Where the true shape, without rounding, holds the line.
-    fn exact(&self, line: &Line) -> Vec<Span> {
-        match self {
-            Self::Circle { radius_m } => line.within_disc([0.0, 0.0], *radius_m).into_iter().collect(),
-            Self::Polygon { rings } => inside_spans(rings, line),
+    fn exact(&self) -> Spans {
+        match &self.by {
+            By::Circle { radius_m } => self.line.within_disc([0.0, 0.0], *radius_m).into_iter().collect(),
+            By::Polygon(outline) => outline.inside.clone(),
         }
     }
 
-    /// Where a line is inside and farther than `buffer_m` from the boundary, which does not belong to it.
-    pub fn well_inside(&self, line: &Line, buffer_m: f64) -> Vec<Span> {
-        match self {
-            Self::Circle { radius_m } => line
+    /// Where the line is inside and farther than `buffer_m` from the boundary, which does not belong to it.
+    pub fn well_inside(&self, buffer_m: f64) -> Spans {
+        match &self.by {
+            By::Circle { radius_m } => self
+                .line
                 .within_disc([0.0, 0.0], radius_m - buffer_m)
                 .filter(|_| *radius_m > buffer_m)
                 .into_iter()
                 .collect(),
-            Self::Polygon { rings } => {
-                let inside = inside_spans(rings, line);
-                if inside.is_empty() || buffer_m <= 0.0 {
-                    return inside;
-                }
-                let edge = edges(rings).filter_map(|(a, b)| line.within_capsule(a, b, buffer_m));
-                without(&inside, &union(edge.collect()))
-            }
+            By::Polygon(outline) if buffer_m <= 0.0 => outline.inside.clone(),
+            By::Polygon(outline) => outline.well_inside(self.line, buffer_m),
         }
     }
 
-    /// Where a line is inside. What counts as inside is decided on distances rounded to the centimetre; the ends
+    /// Where the line is inside. What counts as inside is decided on distances rounded to the centimetre; the ends
     /// are where the line meets the true boundary.
-    fn inside(&self, line: &Line) -> Vec<Span> {
-        let rounded = self.near(line, 0.0);
-        if rounded.is_empty() {
+    fn inside(&self) -> Spans {
+        let rounded = self.near(0.0);
+        if rounded.is_empty() || is_whole(&rounded) {
             return rounded;
         }
-        let exact = self.exact(line);
+        let exact = self.exact();
         // A circle is touched at one point; an outline of straight edges may be followed for a while.
-        let slide_m = match self {
-            Self::Circle { .. } => f64::INFINITY,
-            Self::Polygon { .. } => SLIDE_M,
+        let slide_m = match self.by {
+            By::Circle { .. } => f64::INFINITY,
+            By::Polygon(_) => SLIDE_M,
         };
-        let is_slide = |span: Span| (span.end - span.start) * line.length_m() > slide_m;
+        let length_m = self.line.length_m();
+        let is_slide = |span: Span| (span.end - span.start) * length_m > slide_m;
         let refined = rounded.into_iter().map(|span| refine(span, &exact, is_slide(span)));
         // A boundary within rounding of a fix is touched at the fix; a line that stays inside touches nothing, however
         // short it is.
         let at_fix =
-            |span: Span| span.start <= 0.0 && span.end < 1.0 && span.end * line.length_m() <= 2.0 * HALF_CM_M;
+            |span: Span| span.start <= 0.0 && span.end < 1.0 && span.end * length_m <= 2.0 * HALF_CM_M;
         refined.map(|span| if at_fix(span) { Span { end: 0.0, ..span } } else { span }).collect()
     }
 }
@@ -121,8 +132,9 @@ impl Area {
 /// Moves the ends of a stretch found by rounding to where the line meets the true boundary; a bare touch shrinks
 /// to its closest point. An end at a fix stays: the fix itself is inside.
 fn refine(span: Span, exact: &[Span], is_slide: bool) -> Span {
-    let within: Vec<&Span> = exact.iter().filter(|e| e.start <= span.end && e.end >= span.start).collect();
-    let (start, end) = match (within.first(), within.last()) {
+    let mut within = exact.iter().filter(|e| e.start <= span.end && e.end >= span.start);
+    let first = within.next();
+    let (start, end) = match (first, within.last().or(first)) {
         (Some(first), Some(last)) => (first.start.max(span.start), last.end.min(span.end)),
         _ if is_slide => (span.start, span.end),
         // A fix that is inside by rounding alone is where the touch is.
@@ -134,35 +146,6 @@ fn refine(span: Span, exact: &[Span], is_slide: bool) -> Span {
         }
     };
     Span { start: if span.start <= 0.0 { 0.0 } else { start }, end: if span.end >= 1.0 { 1.0 } else { end } }
-}
-
-fn edges(rings: &[Vec<[f64; 2]>]) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
-    rings.iter().flat_map(|ring| {
-        let last = ring.last().copied();
-        ring.iter()
-            .copied()
-            .scan(last, |before, point| before.replace(point).map(|previous| (previous, point)))
-    })
-}
-
-/// Even-odd over all rings, so that a hole is outside. Points on the boundary fall to either side.
-fn inside_rings(rings: &[Vec<[f64; 2]>], [x, y]: [f64; 2]) -> bool {
-    edges(rings).fold(false, |inside, (a, b)| {
-        let crosses = (a[1] > y) != (b[1] > y) && x < (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]) + a[0];
-        inside ^ crosses
-    })
-}
-
-fn inside_spans(rings: &[Vec<[f64; 2]>], line: &Line) -> Vec<Span> {
-    let mut cuts: Vec<f64> = edges(rings).filter_map(|(a, b)| line.meets(a, b)).collect();
-    cuts.extend([0.0, 1.0]);
-    cuts.sort_by(f64::total_cmp);
-    let spans = cuts
-        .windows(2)
-        .filter(|cut| inside_rings(rings, line.at(cut[0].midpoint(cut[1]))))
-        .map(|cut| Span { start: cut[0], end: cut[1] })
-        .collect();
-    union(spans)
 }
 
 /// One stay in an area: from the first touch until the last one before the line was farther out than the
@@ -203,8 +186,13 @@ impl AreaState {
 
     /// Takes the next movement of the track; `line` is the movement in the area's plane.
     pub fn advance(&mut self, area: &Area, hysteresis_m: f64, line: &Line, movement: &Movement) {
-        let near = area.near(line, hysteresis_m);
-        let inside = if near.is_empty() { Vec::new() } else { area.inside(line) };
+        self.follow(&area.approach(line, hysteresis_m), hysteresis_m, movement);
+    }
+
+    /// Takes the next movement of the track, which runs by the area like this.
+    pub(super) fn follow(&mut self, approach: &Approach<'_>, hysteresis_m: f64, movement: &Movement) {
+        let near = approach.near(hysteresis_m);
+        let inside = if near.is_empty() { Spans::new() } else { approach.inside() };
         let mut inside = inside.into_iter().peekable();
         if near.first().is_none_or(|n| n.start > 0.0) {
             self.close();
@@ -242,3 +230,6 @@ impl AreaState {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! A straight piece of a track in a feature's plane, and where along it things happen.
 
+use smallvec::SmallVec;
+
 /// A movement in metres in a feature's plane, with the fraction of it, 0 to 1, as its clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
@@ -17,6 +19,9 @@ pub struct Span {
     /// Where it ends.
     pub end: f64,
 }
+
+/// Stretches of one line: nearly always none or one.
+pub type Spans = SmallVec<[Span; 4]>;
 
 impl Line {
     /// From one point to another.
@@ -129,21 +134,27 @@ fn clip(start: f64, end: f64) -> Option<Span> {
 }
 
 /// Joins stretches that overlap or touch; the result is in order.
-pub fn union(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_by(|a, b| a.start.total_cmp(&b.start));
-    let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match joined.last_mut() {
-            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-            _ => joined.push(span),
+pub fn union(mut spans: Spans) -> Spans {
+    // Equal beginnings are one stretch in whichever order they come.
+    spans.sort_unstable_by(|a, b| a.start.total_cmp(&b.start));
+    spans.dedup_by(|next, last| {
+        let joins = next.start <= last.end;
+        if joins {
+            last.end = last.end.max(next.end);
         }
-    }
-    joined
+        joins
+    });
+    spans
+}
+
+/// Whether stretches in order are all of the line.
+pub(super) fn is_whole(spans: &[Span]) -> bool {
+    matches!(spans, [Span { start, end }] if *start <= 0.0 && *end >= 1.0)
 }
 
 /// The parts of `spans` that are in none of `holes`, both in order and without overlaps; touching ends leave nothing.
-pub fn without(spans: &[Span], holes: &[Span]) -> Vec<Span> {
-    let mut left = Vec::with_capacity(spans.len());
+pub fn without(spans: &[Span], holes: &[Span]) -> Spans {
+    let mut left = Spans::new();
     for span in spans {
         let mut start = span.start;
         for hole in holes.iter().filter(|hole| hole.end > span.start && hole.start < span.end) {

@@ -71,7 +71,12 @@ impl Movement {
         }
         let us = instant.micros() - self.from.ts.micros();
         let of_us = self.to.ts.micros() - self.from.ts.micros();
-        let um = div_round(i128::from(self.length_um()) * i128::from(us), i128::from(of_us));
+        // Most instants asked for are the ends, which need no division.
+        let um = match us {
+            0 => 0,
+            us if us == of_us => self.length_um(),
+            us => div_round(i128::from(self.length_um()) * i128::from(us), i128::from(of_us)),
+        };
         // A movement that has begun is one that counts.
         let movements = self.before.movements + u32::from(us > 0);
         Odometer { um: self.before.um + um, us: self.before.us + us, movements }

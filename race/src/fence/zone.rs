@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::area::{Area, AreaState};
-use super::line::Line;
+use super::line::{Line, Spans};
 use super::touch::{Movement, Touch};
 use crate::course::feature::{FeatureId, FeatureState, Features, Role};
 use crate::time::Timestamp;
@@ -35,15 +35,19 @@ impl PolygonState {
     /// ended or seems to end, or the enforced part did.
     pub fn advance(&mut self, area: &Area, buffer_m: f64, line: &Line, movement: &Movement) -> bool {
         let before = self.outline();
-        self.visits.advance(area, VISIT_HYSTERESIS_M, line, movement);
+        let approach = area.approach(line, buffer_m.max(VISIT_HYSTERESIS_M));
+        self.visits.follow(&approach, VISIT_HYSTERESIS_M, movement);
         // Nobody drives far on the first fix of a track.
-        let spans = if movement.is_beginning() { Vec::new() } else { area.well_inside(line, buffer_m) };
+        let spans = if movement.is_beginning() { Spans::new() } else { approach.well_inside(buffer_m) };
         for span in spans {
-            let (from, to) = (movement.touch_at(span.start), movement.touch_at(span.end));
+            let begin = movement.instant_at(span.start);
+            if begin >= movement.instant_at(span.end) {
+                continue;
+            }
+            let to = movement.touch_at(span.end);
             match self.enforced.last_mut() {
-                _ if from.instant >= to.instant => {}
-                Some(last) if last.to.instant == from.instant => last.to = to,
-                _ => self.enforced.push(Stretch { from, to }),
+                Some(last) if last.to.instant == begin => last.to = to,
+                _ => self.enforced.push(Stretch { from: movement.touch_at(span.start), to }),
             }
         }
         before != self.outline()

@@ -1,0 +1,3 @@
+//! What the measurements share: made-up courses and tracks, the same in every run.
+
+pub mod inputs;
