@@ -67,6 +67,10 @@ pub struct Approach<'a> {
 }
 
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one movement: a box would cost an allocation each"
+)]
 enum By<'a> {
     Circle { radius_m: f64 },
     Polygon(Outline<'a>),
@@ -134,7 +138,7 @@ impl Approach<'_> {
 fn refine(span: Span, exact: &[Span], is_slide: bool) -> Span {
     let mut within = exact.iter().filter(|e| e.start <= span.end && e.end >= span.start);
     let first = within.next();
-    let (start, end) = match (first, within.last().or(first)) {
+    let (start, end) = match (first, within.next_back().or(first)) {
         (Some(first), Some(last)) => (first.start.max(span.start), last.end.min(span.end)),
         _ if is_slide => (span.start, span.end),
         // A fix that is inside by rounding alone is where the touch is.
