@@ -28,6 +28,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "standalone/002_course_tables.sql",
     "standalone/003_race_records.sql",
     "standalone/004_penalties_without_formula.sql",
+    "standalone/005_crossing_overrides.sql",
 ];
 
 /// One file.

@@ -187,11 +187,14 @@ async fn what_is_missing_for_race_rules_is_named() {
     database
         .client
         .batch_execute(
-            "ALTER TABLE entry_crossings DROP fix_before, DROP retracted_at; DROP TABLE stage_results, speed_limit_zones",
+            "ALTER TABLE entry_crossings DROP fix_before, DROP retracted_at, DROP override_id, DROP set_at; DROP TABLE stage_results, speed_limit_zones",
         )
         .await
         .unwrap();
     let missing = store.missing_for_race().await.unwrap();
     assert_eq!(missing.needed, ["speed_limit_zones", "stage_results", "entry_crossings.retracted_at"]);
-    assert_eq!(missing.unwritten, ["entry_crossings.fix_before"]);
+    assert_eq!(
+        missing.unwritten,
+        ["entry_crossings.fix_before", "entry_crossings.override_id", "entry_crossings.set_at"]
+    );
 }

@@ -146,16 +146,24 @@ fn standing(history: &[Revision]) -> Vec<StoredRecord> {
 #[tokio::test]
 async fn every_column_of_a_record_is_stored() {
     let (database, store) = race(&course(1)).await;
-    store.save_records(records(), Cause::Fixes, AT).await.unwrap();
+    let mut decided = records();
+    for crossing in &mut decided.crossings {
+        crossing.override_id = Some(decided.entry_id);
+        crossing.set_at = Some(AT);
+    }
+    let decided_by = decided.entry_id;
+    store.save_records(decided, Cause::Fixes, AT).await.unwrap();
     store.save_results(vec![result()], Cause::Fixes, AT).await.unwrap();
     let crossing =
         "SELECT to_jsonb(c) - 'id' - 'entry_id' - 'geofence_id' FROM entry_crossings c ORDER BY ts LIMIT 1";
     assert_eq!(
         database.rows(&format!("SET TimeZone = 'UTC'; {crossing}")).await,
-        [r#"{"ts": "2026-06-07T08:15:30.123+00:00", "speed": 63.41, "status": "computed", "latitude": 41.3275123, "#
+        [r#"{"ts": "2026-06-07T08:15:30.123+00:00", "speed": 63.41, "set_at": "2026-06-08T06:26:40+00:00", "#
             .to_owned()
-            + r#""revision": 1, "direction": "enter", "fix_after": "2026-06-07T08:15:30.723+00:00", "longitude": 0, "#
-            + r#""fix_before": "2026-06-07T08:15:29.723+00:00", "needs_review": false, "retracted_at": null, "#
+            + r#""status": "computed", "latitude": 41.3275123, "revision": 1, "direction": "enter", "#
+            + r#""fix_after": "2026-06-07T08:15:30.723+00:00", "longitude": 0, "#
+            + r#""fix_before": "2026-06-07T08:15:29.723+00:00", "#
+            + &format!(r#""override_id": "{decided_by}", "needs_review": false, "retracted_at": null, "#)
             + r#""last_touch_at": "2026-06-07T08:15:30.373+00:00", "uncertainty_ms": 1000}"#]
     );
     let penalty = "SELECT to_jsonb(p) - 'id' - 'entry_id' - 'stage_id' - 'formula_id' FROM entry_penalties p";

@@ -8,11 +8,12 @@ use tokio_postgres::types::Json;
 use crate::fixture::{CONFLICTS, Database, OWN, POSITIONS};
 
 /// The tables of installations without Directus, as they are handed out.
-pub(crate) const STANDALONE: [&str; 4] = [
+pub(crate) const STANDALONE: [&str; 5] = [
     include_str!("../../../db-init/standalone/001_event_tables.sql"),
     include_str!("../../../db-init/standalone/002_course_tables.sql"),
     include_str!("../../../db-init/standalone/003_race_records.sql"),
     include_str!("../../../db-init/standalone/004_penalties_without_formula.sql"),
+    include_str!("../../../db-init/standalone/005_crossing_overrides.sql"),
 ];
 
 /// All tables, and the rows of a course in them.
