@@ -62,7 +62,7 @@ fn todays_database_is_completed_and_keeps_what_it_has() {
     let states: Vec<_> =
         report.as_array().unwrap().iter().map(|file| file["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["applied", "applied", "applied", "applied", "applied", "elsewhere", "elsewhere"]);
-    assert_eq!(report[4]["filename"], "001_extensions.sql");
+    assert_eq!(report[5]["filename"], "001_extensions.sql");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_role_that_owns_only_the_database_suffices() {
         db.name
     ));
     let ran = Ran::of(db.command().env("DB_USER", &owner).env("DB_PASSWORD", "owned").arg("--standalone"));
-    assert_eq!(ran.last(), "db-init complete: 9 applied, 0 skipped");
+    assert_eq!(ran.last(), "db-init complete: 10 applied, 0 skipped");
     assert!(ran.err.contains("postgis"), "{}", ran.err);
     assert_eq!(db.psql("select tableowner from pg_tables where tablename = 'positions'"), owner);
 }
@@ -126,15 +126,15 @@ fn a_role_that_owns_only_the_database_suffices() {
 fn dry_run_and_status_change_nothing() {
     let db = Database::new();
     let dry = db.run(&["--dry-run"]);
-    assert_eq!(dry.last(), "db-init dry run: 4 to apply, 0 to skip");
+    assert_eq!(dry.last(), "db-init dry run: 5 to apply, 0 to skip");
     assert!(dry.out.contains("would apply 002_processor_positions.sql (sha256 "));
     let status = db.run(&["--status"]);
     assert_eq!(status.code, 0);
-    assert_eq!(status.out.matches("pending").count(), 4, "{}", status.out);
+    assert_eq!(status.out.matches("pending").count(), 5, "{}", status.out);
     assert_eq!(db.psql("select count(*) from pg_tables where schemaname = 'public'"), "0");
     db.run(&[]).last();
     assert_eq!(db.run(&["--status"]).out.matches("pending").count(), 0);
-    assert_eq!(db.run(&["--dry-run"]).last(), "db-init dry run: 0 to apply, 4 to skip");
+    assert_eq!(db.run(&["--dry-run"]).last(), "db-init dry run: 0 to apply, 5 to skip");
     assert!(
         db.run(&["--dry-run", "--standalone"]).out.contains("would apply standalone/001_event_tables.sql")
     );
@@ -143,8 +143,8 @@ fn dry_run_and_status_change_nothing() {
 #[test]
 fn standalone_makes_the_business_tables() {
     let db = Database::new();
-    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 9 applied, 0 skipped");
-    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 0 applied, 9 skipped");
+    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 10 applied, 0 skipped");
+    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 0 applied, 10 skipped");
     // A course may be stored in any order, with nothing but what has no default.
     db.psql(
         "begin;

@@ -33,9 +33,9 @@ fn positions_are_a_hypertable_that_compresses_and_forgets_as_told() {
     let server = Timescale::start().unwrap();
     let psql = |sql: &str| server.psql(sql).unwrap();
     let first = run(&server, &["--standalone"]);
-    assert_eq!(first.last(), "db-init complete: 9 applied, 0 skipped");
+    assert_eq!(first.last(), "db-init complete: 10 applied, 0 skipped");
     assert!(!first.err.contains("timescaledb"), "{}", first.err);
-    assert_eq!(run(&server, &["--standalone"]).last(), "db-init complete: 0 applied, 9 skipped");
+    assert_eq!(run(&server, &["--standalone"]).last(), "db-init complete: 0 applied, 10 skipped");
 
     let dimension = "select column_name, time_interval from timescaledb_information.dimensions";
     assert_eq!(psql(dimension), "ts|1 day");

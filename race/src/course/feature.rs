@@ -1,5 +1,7 @@
 //! The places of a course, ready to be met by the line of a track, and the index that finds them.
 
+use std::ops::ControlFlow;
+
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 use serde::{Deserialize, Serialize};
@@ -376,8 +378,12 @@ impl Features {
         let low = [0, 1, 2].map(|i| a[i].min(b[i]) - sag);
         let high = [0, 1, 2].map(|i| a[i].max(b[i]) + sag);
         let start = found.len();
-        let hits = self.index.locate_in_envelope_intersecting(AABB::from_corners(low, high));
-        found.extend(hits.map(|hit| hit.data));
+        let window = AABB::from_corners(low, high);
+        // Going down the tree itself costs less than an iterator, which keeps a stack. It is never told to stop.
+        let _: ControlFlow<()> = self.index.locate_in_envelope_intersecting_int(window, |hit| {
+            found.push(hit.data);
+            ControlFlow::Continue(())
+        });
         found[start..].sort_unstable();
     }
 }

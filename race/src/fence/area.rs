@@ -195,8 +195,12 @@ impl AreaState {
 
     /// Takes the next movement of the track, which runs by the area like this.
     pub(super) fn follow(&mut self, approach: &Approach<'_>, hysteresis_m: f64, movement: &Movement) {
+        let inside = approach.inside();
+        if inside.is_empty() && self.open().is_none() {
+            // How far outside matters only to who was inside.
+            return;
+        }
         let near = approach.near(hysteresis_m);
-        let inside = if near.is_empty() { Spans::new() } else { approach.inside() };
         let mut inside = inside.into_iter().peekable();
         if near.first().is_none_or(|n| n.start > 0.0) {
             self.close();

@@ -48,6 +48,8 @@ pub struct Polygon {
     edges: Vec<Edge>,
     low: [f64; 2],
     high: [f64; 2],
+    /// The greatest coordinate, without its sign.
+    coordinates_m: f64,
     slabs_per_m: f64,
     /// Where the edges of each slab end in `members`.
     ends: Vec<u32>,
@@ -66,7 +68,9 @@ impl Polygon {
                 high[i] = high[i].max(edge.a[i]);
             }
         }
-        let mut polygon = Self { edges, low, high, slabs_per_m: 0.0, ends: Vec::new(), members: Vec::new() };
+        let coordinates_m = low.iter().chain(&high).map(|x| x.abs()).fold(0.0, f64::max);
+        let mut polygon =
+            Self { edges, low, high, coordinates_m, slabs_per_m: 0.0, ends: Vec::new(), members: Vec::new() };
         let mut slabs = polygon.edges.len().div_ceil(SLAB_EDGES).max(1);
         while !polygon.divide(slabs) {
             slabs /= 2;
@@ -133,8 +137,7 @@ impl Polygon {
     pub(super) fn window(&self, line: &Line, margin_m: f64) -> Window {
         let low = [0, 1].map(|i| line.from[i].min(line.to[i]));
         let high = [0, 1].map(|i| line.from[i].max(line.to[i]));
-        let coordinates =
-            [low, high, self.low, self.high].iter().flatten().fold(0.0_f64, |most, x| most.max(x.abs()));
+        let coordinates = low.iter().chain(&high).fold(self.coordinates_m, |most, x| most.max(x.abs()));
         let margin_m = margin_m + SLACK_M + SLACK_PART * coordinates;
         Window { low: low.map(|x| x - margin_m), high: high.map(|x| x + margin_m) }
     }
