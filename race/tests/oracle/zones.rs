@@ -304,18 +304,17 @@ pub(crate) fn speeding(ride: &Ride<'_>, stages: &[RiddenStage<'_>], out: &mut Ve
             };
             let over = |ckmh: i64| Measure { parts: ckmh, of: 100 };
             let mut rows: Vec<Charge> = Vec::new();
-            rows.extend(ride.charge(&place("speeding_peak"), over(s.peak_over), over(s.peak_over).value()));
+            rows.extend(ride.charge(&place("speeding_peak"), over(s.peak_over), over(s.peak_over)));
             let gained = Measure { parts: s.gained_ms, of: 1_000 };
-            rows.extend(ride.charge(&place("speeding_time_gained"), gained, gained.value()));
-            rows.extend(ride.charge(
-                &place("speeding_ordinal"),
-                Measure::whole(ordinal),
-                over(s.peak_over).value(),
-            ));
+            rows.extend(ride.charge(&place("speeding_time_gained"), gained, gained));
+            rows.extend(ride.charge(&place("speeding_ordinal"), Measure::whole(ordinal), over(s.peak_over)));
             let impulse = place("speeding_impulse");
             if let Some(table) = ride.table(&impulse) {
-                let each: Vec<_> =
-                    s.impulses.iter().filter_map(|i| Some((*i, verdict(&table, over(*i), 1.0)?))).collect();
+                let each: Vec<_> = s
+                    .impulses
+                    .iter()
+                    .filter_map(|i| Some((*i, verdict(&table, over(*i), Measure::ONE)?)))
+                    .collect();
                 // The row of the highest bracket stands for all.
                 if let Some((_, worst)) = each.iter().max_by_key(|e| e.0) {
                     let total = each.iter().map(|e| e.1.ms).sum();
