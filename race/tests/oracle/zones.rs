@@ -213,6 +213,9 @@ impl Ride<'_> {
                 let ms = self.line.ms(part.1) - self.line.ms(part.0);
                 let moved = movement.cm as f64 / 100.0 * (part.1 - part.0);
                 let over = self.speed(m, all) - limit;
+                if ms <= 2 {
+                    doubt::always("a movement that is hardly in a zone", ms as f64);
+                }
                 let is_over = doubt::faster("over the limit", over, tolerance, 1) && ms > 0;
                 let last = runs.last_mut().unwrap();
                 let goes_on = last.last().is_none_or(|l| l.4.1 == (l.0 + 1) as f64 && part.0 == m as f64);
