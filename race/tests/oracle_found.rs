@@ -123,3 +123,17 @@ fn an_impulse_is_paid_once_not_by_the_kmh() {
     // 800 m at 72 km/h: an impulse each 150 m.
     assert_eq!(judged(&document, &drive(0.0, &THROUGH)).penalty_ms, 5 * 61_000);
 }
+
+#[test]
+fn a_movement_that_a_zone_holds_for_no_millisecond_is_not_in_it() {
+    let mut document = stage();
+    // The zone ends 4 mm behind a fix, at 144 km/h a tenth of a millisecond.
+    document["speed_limit_zones"] = json!([{"id": id(70), "segment_id": id(20), "limit_kmh": 60,
+        "geometry": G.polygon(&[[2_000.0, -100.0], [2_800.004, -100.0], [2_800.004, 100.0], [2_000.0, 100.0]])}]);
+    formula(&mut document, 100, "speeding_peak", &json!({"operator": "per_unit", "penalty": 1}));
+    let place =
+        |n: i32| f64::from(n) * if n <= 150 { 20.0 } else { 40.0 } - if n <= 150 { 200.0 } else { 3_200.0 };
+    let fixes: Vec<(f64, f64)> = (0..=340).map(|n| (f64::from(n), place(n))).collect();
+    // 72 km/h, and not the 144 km/h after it.
+    assert_eq!(judged(&document, &rally::fixes(&fixes)).penalty_ms, 12_000);
+}

@@ -96,7 +96,8 @@ fn runs(zone: &ZonePlan, part: &Part, speeds: &[Speed]) -> Vec<Vec<Clip>> {
         let (from, to) = (speed.from.max(part.from.at), speed.to.min(part.to.at));
         let has_edge = from > speed.from || to < speed.to;
         let ckmh = if has_edge { speed.ckmh.min(speed.from_ckmh) } else { speed.ckmh };
-        if from >= to || ckmh <= zone.over_ckmh {
+        // What lasts no published time is none.
+        if from.to_ms() >= to.to_ms() || ckmh <= zone.over_ckmh {
             continue;
         }
         let share = |um: i64| {

@@ -45,7 +45,7 @@ impl Ride<'_> {
     }
 
     /// The charge for a measure by the closest table, where it has a bracket for it.
-    pub(crate) fn charge(&self, place: &Place<'_>, bracket_by: Measure, unit: f64) -> Option<Charge> {
+    pub(crate) fn charge(&self, place: &Place<'_>, bracket_by: Measure, unit: Measure) -> Option<Charge> {
         let rows = self.table(place)?;
         let kind = rows[0].kind.clone();
         verdict(&rows, bracket_by, unit).map(|v| charged(place, kind, v))
@@ -124,7 +124,7 @@ pub(crate) fn missed_waypoint(
             kind: Some(kind.as_deref().unwrap_or(unnamed)),
             at,
         };
-        out.extend(ride.charge(&place, Measure::whole(count), count as f64));
+        out.extend(ride.charge(&place, Measure::whole(count), Measure::whole(count)));
     }
 }
 
@@ -146,7 +146,8 @@ pub(crate) fn early_neutralisation(
             at: pair.enter,
         };
         if short > 0 && segment.decided {
-            out.extend(ride.charge(&place, Measure { parts: short, of: 1_000 }, short as f64 / 1_000.0));
+            let seconds = Measure { parts: short, of: 1_000 };
+            out.extend(ride.charge(&place, seconds, seconds));
         }
     }
 }
@@ -199,7 +200,7 @@ pub(crate) fn missed_waypoint_ratio(ride: &Ride<'_>, stages: &[RiddenStage<'_>],
                 && rows[0].kind == *kind
                 && total > 0
             {
-                out.extend(ride.charge(&place, Measure { parts: missed * 100, of: total }, 1.0));
+                out.extend(ride.charge(&place, Measure { parts: missed * 100, of: total }, Measure::ONE));
             }
         }
     }

@@ -3,6 +3,8 @@
 use race::course::tables::{BelongsTo, CountsFor, Event, Operator, PenaltyFormula, Tables};
 use uuid::Uuid;
 
+use crate::line::div_half_away;
+
 /// What a table says to a measure.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Verdict {
@@ -62,41 +64,41 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
+    pub(crate) const ONE: Self = Self { parts: 1, of: 1 };
+
     pub(crate) fn whole(parts: i64) -> Self {
         Self { parts, of: 1 }
     }
-
-    pub(crate) fn value(self) -> f64 {
-        self.parts as f64 / self.of as f64
-    }
 }
 
-/// What a table says; `None` where the measure lies below its first bracket.
-pub(crate) fn verdict(rows: &[&PenaltyFormula], bracket_by: Measure, unit: f64) -> Option<Verdict> {
-    let measure = bracket_by.value();
-    // Bounds are given with few decimals: compare them times `of` as numbers that are whole, or nearly.
-    let above = |bound: f64| bracket_by.parts as f64 > bound * bracket_by.of as f64 + 1e-7;
+/// Columns have few decimals: as whole millionths nothing is lost.
+fn micro(column: f64) -> i128 {
+    (column * 1e6).round() as i128
+}
+
+/// What a table says; `None` where the measure lies below its first bracket. In whole numbers: floats fall on either
+/// side of a half.
+pub(crate) fn verdict(rows: &[&PenaltyFormula], bracket_by: Measure, unit: Measure) -> Option<Verdict> {
+    let (measure, of) = (i128::from(bracket_by.parts) * 1_000_000, i128::from(bracket_by.of));
+    let above = |bound: f64| measure > micro(bound) * of;
     let row = *rows.iter().find(|r| above(r.offence_min) && r.offence_max.is_none_or(|most| !above(most)))?;
-    let seconds = match row.operator {
-        Operator::Flat => row.base + row.penalty,
-        Operator::PerUnit => row.base + row.penalty * unit,
+    // Millionths of a second, as a fraction.
+    let (amount, of) = match row.operator {
+        Operator::Flat => (micro(row.penalty), 1),
+        Operator::PerUnit => (micro(row.penalty) * i128::from(unit.parts), i128::from(unit.of)),
         Operator::Progressive => {
-            row.base
-                + rows
-                    .iter()
-                    .filter(|r| r.operator == Operator::Progressive)
-                    .map(|r| {
-                        let most = r.offence_max.map_or(measure, |most| most.min(measure));
-                        r.penalty * (most - r.offence_min).max(0.0)
-                    })
-                    .sum::<f64>()
+            let brackets = rows.iter().filter(|r| r.operator == Operator::Progressive).map(|r| {
+                let most = r.offence_max.map_or(measure, |most| measure.min(micro(most) * of));
+                micro(r.penalty) * (most - micro(r.offence_min) * of).max(0)
+            });
+            (brackets.sum(), of * 1_000_000)
         }
-        Operator::Exclude | Operator::NotClassified => 0.0,
+        Operator::Exclude | Operator::NotClassified => (-micro(row.base), 1),
     };
     Some(Verdict {
         formula: row.id,
         operator: row.operator,
-        ms: (seconds * 1_000.0).round() as i64,
+        ms: div_half_away(micro(row.base) * of + amount, of * 1_000),
         counts_for: row.counts_for.clone(),
     })
 }

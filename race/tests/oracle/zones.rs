@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::charges::{Charge, Place};
 use crate::doubt;
-use crate::fences::{Span, area, drawn, spans, stays, visits};
+use crate::fences::{Span, area, drawn, spans, stays};
 use crate::formulas::{Measure, verdict};
 use crate::ground::{Shape, Xy, lerp, metres};
 use crate::segments::{Ridden, RiddenStage, Ride, ms};
@@ -99,59 +99,52 @@ impl Ride<'_> {
         spans(&drawn(&self.line, &plane), &shape)
     }
 
-    /// Where a stretch begins and ends.
-    fn stretch(&self, zone: &SpeedLimitZone, segment: &Ridden<'_>, within: Span) -> Option<Span> {
+    /// The DZ and the FZ of a stretch that is enforced anywhere: with a DZ, and two circles that are apart.
+    fn ends<'a>(&'a self, zone: &SpeedLimitZone) -> Option<(&'a Waypoint, Option<&'a Waypoint>)> {
         let waypoint = |id: Option<Uuid>| self.tables.waypoints.iter().find(|w| Some(w.id) == id);
-        let dz = waypoint(zone.dz_waypoint_id).filter(|w| !w.cancelled)?;
+        let dz = waypoint(zone.dz_waypoint_id).filter(|w| !w.cancelled && zone.geometry.is_none())?;
         let fz = waypoint(zone.fz_waypoint_id);
         let place = |w: &Waypoint| match w.location {
             Geometry::Point(p) => (p.lat, p.lon),
             _ => unreachable!("a waypoint is a point"),
         };
-        if zone.buffer_meters <= 0.0
-            || fz.is_some_and(|fz| {
-                !doubt::farther("circles apart", metres(place(dz), place(fz)), 2.0 * zone.buffer_meters)
-            })
-        {
-            return None;
-        }
+        let apart = |fz: &Waypoint| {
+            doubt::farther("circles apart", metres(place(dz), place(fz)), 2.0 * zone.buffer_meters)
+        };
+        // Where an FZ was cancelled there is no circle.
+        let enforced = zone.buffer_meters > 0.0 && fz.filter(|w| !w.cancelled).is_none_or(apart);
+        enforced.then_some((dz, fz))
+    }
+
+    /// Where a stretch begins and ends.
+    fn stretch(&self, zone: &SpeedLimitZone, segment: &Ridden<'_>, within: Span) -> Option<Span> {
+        let (dz, fz) = self.ends(zone)?;
         let end = (self.line.fixes.len() - 1) as f64;
         let begin = self
             .circle(dz, zone.buffer_meters)
             .into_iter()
             .map(|s| s.1)
             .find(|p| *p >= within.0 && *p < end)?;
-        let after = |p: &f64| *p > begin;
+        let entered = |waypoint: &Waypoint, radius: f64| {
+            self.circle(waypoint, radius).into_iter().map(|s| s.0).find(|p| *p > begin)
+        };
         let mut ends = vec![within.1];
-        // The next DZ: the circle of another zone's, or another DZ that is visited.
-        for other in self.tables.speed_limit_zones.iter().filter(|o| o.segment_id == zone.segment_id) {
-            let other_dz = waypoint(other.dz_waypoint_id).filter(|w| !w.cancelled && w.id != dz.id);
-            ends.extend(
-                other_dz
-                    .and_then(|w| self.circle(w, other.buffer_meters).into_iter().map(|s| s.0).find(after)),
-            );
+        for other in &self.tables.speed_limit_zones {
+            if other.segment_id == zone.segment_id && other.id != zone.id {
+                ends.extend(self.ends(other).and_then(|(dz, _)| entered(dz, other.buffer_meters)));
+            }
         }
-        for other in segment
-            .waypoints
-            .iter()
-            .filter(|w| w.kind == "DZ" && w.id != dz.id && Some(w.id) != zone.fz_waypoint_id)
-        {
-            ends.extend(visits(&self.line, other).iter().map(|v| self.place_at(v.from)).find(after));
-        }
-        let fz = fz.filter(|w| !w.cancelled && segment.validated.iter().any(|v| v.id == w.id));
-        match fz {
-            Some(fz) => ends.extend(self.circle(fz, zone.buffer_meters).into_iter().map(|s| s.0).find(after)),
-            // A zone that was drawn without an end ends with the segment.
-            None if zone.fz_waypoint_id.is_none() => {}
-            None => {
-                ends.extend(
-                    segment
-                        .validated
-                        .iter()
-                        .map(|v| self.place_at(v.at))
-                        .filter(after)
-                        .min_by(f64::total_cmp),
-                );
+        if let Some(fz) = fz {
+            ends.extend(Some(fz).filter(|w| !w.cancelled).and_then(|w| entered(w, zone.buffer_meters)));
+            if !segment.validated.iter().any(|v| v.id == fz.id) {
+                // The next waypoint of the roadbook that was visited.
+                let behind = self
+                    .tables
+                    .waypoints
+                    .iter()
+                    .filter(|w| w.segment_id == fz.segment_id && w.sort_order > fz.sort_order);
+                let visited = behind.filter_map(|w| segment.validated.iter().find(|v| v.id == w.id));
+                ends.extend(visited.map(|v| self.place_at(v.at)).filter(|p| *p > begin));
             }
         }
         Some((begin, ends.into_iter().min_by(f64::total_cmp)?))
@@ -220,6 +213,9 @@ impl Ride<'_> {
                 let ms = self.line.ms(part.1) - self.line.ms(part.0);
                 let moved = movement.cm as f64 / 100.0 * (part.1 - part.0);
                 let over = self.speed(m, all) - limit;
+                if ms <= 2 {
+                    doubt::always("a movement that is hardly in a zone", ms as f64);
+                }
                 let is_over = doubt::faster("over the limit", over, tolerance, 1) && ms > 0;
                 let last = runs.last_mut().unwrap();
                 let goes_on = last.last().is_none_or(|l| l.4.1 == (l.0 + 1) as f64 && part.0 == m as f64);
@@ -304,18 +300,17 @@ pub(crate) fn speeding(ride: &Ride<'_>, stages: &[RiddenStage<'_>], out: &mut Ve
             };
             let over = |ckmh: i64| Measure { parts: ckmh, of: 100 };
             let mut rows: Vec<Charge> = Vec::new();
-            rows.extend(ride.charge(&place("speeding_peak"), over(s.peak_over), over(s.peak_over).value()));
+            rows.extend(ride.charge(&place("speeding_peak"), over(s.peak_over), over(s.peak_over)));
             let gained = Measure { parts: s.gained_ms, of: 1_000 };
-            rows.extend(ride.charge(&place("speeding_time_gained"), gained, gained.value()));
-            rows.extend(ride.charge(
-                &place("speeding_ordinal"),
-                Measure::whole(ordinal),
-                over(s.peak_over).value(),
-            ));
+            rows.extend(ride.charge(&place("speeding_time_gained"), gained, gained));
+            rows.extend(ride.charge(&place("speeding_ordinal"), Measure::whole(ordinal), over(s.peak_over)));
             let impulse = place("speeding_impulse");
             if let Some(table) = ride.table(&impulse) {
-                let each: Vec<_> =
-                    s.impulses.iter().filter_map(|i| Some((*i, verdict(&table, over(*i), 1.0)?))).collect();
+                let each: Vec<_> = s
+                    .impulses
+                    .iter()
+                    .filter_map(|i| Some((*i, verdict(&table, over(*i), Measure::ONE)?)))
+                    .collect();
                 // The row of the highest bracket stands for all.
                 if let Some((_, worst)) = each.iter().max_by_key(|e| e.0) {
                     let total = each.iter().map(|e| e.1.ms).sum();

@@ -261,9 +261,6 @@ fn segment(
     }
 }
 
-/// Whether stretches between waypoints are drawn; engine and oracle do not yet agree on where every one ends.
-const STRETCHES: bool = false;
-
 /// A polygon over the road, or a stretch between two of the segment's waypoints.
 fn zones(
     document: &mut Value,
@@ -279,7 +276,7 @@ fn zones(
             "tolerance_percent": tape.pick(&[0.0, 0.0, 10.0]), "buffer_meters": tape.pick(&[0.0, 20.0, 40.0]),
             "min_duration_ms": tape.pick(&[2_000, 500, 10_000]), "impulse_meters": tape.pick(&[150.0, 60.0]),
             "impulse_seconds": tape.pick(&[10.0, 4.0])});
-        if !STRETCHES || tape.percent(60) || part.stops.len() < 2 {
+        if tape.percent(60) || part.stops.len() < 2 {
             let middle = sketch
                 .road
                 .beside(part.from + (part.to - part.from) * tape.range(0.2, 0.8), tape.range(-20.0, 20.0));
