@@ -251,3 +251,22 @@ fn a_circle_that_nobody_reached_finishes_nobody() {
     let stage = &evaluate(&course(&document), &drive(0.0, &THROUGH)).stages[0];
     assert_eq!((stage.status, stage.elapsed_ms, stage.total_ms), (StageStatus::Running, None, None));
 }
+
+#[test]
+fn a_slot_before_the_finish_of_the_segment_before_takes_nobody_back() {
+    let mut document = stage();
+    circle(&mut document, 12, [9_000.0, 0.0], 50.0);
+    circle(&mut document, 13, [0.0, 5_000.0], 50.0);
+    // A standing start that was due while the segment before was still driven, and that leads nowhere.
+    special(&mut document, 21, 5, 10, 13);
+    document["segments"][1]["start_mode"] = json!("standing");
+    document["segments"][1]["entry_geofence_id"] = json!(null);
+    document["entry_segment_starts"] =
+        json!([{"entry_id": id(2), "segment_id": id(21), "target_at": at(400.0)}]);
+    // The geofence of the next start was passed only before that finish.
+    special(&mut document, 22, 5, 12, 13);
+    let segments = &evaluate(&course(&document), &drive(0.0, &THROUGH)).stages[0].segments;
+    assert_eq!(segments[0].finished_at, Some(at(FINISH)));
+    assert_eq!(segments[1].started_at, Some(at(400.0)));
+    assert_eq!(segments[2].started_at, None);
+}

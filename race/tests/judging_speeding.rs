@@ -316,3 +316,27 @@ fn a_row_of_a_zone_holds_in_race_time() {
     document["speed_limit_zones"][0]["valid_to"] = json!(at(1_000.0));
     assert_eq!(judged(&document, &drive(|_| 60.0)).penalties.len(), 1);
 }
+
+#[test]
+fn a_visit_whose_beginning_nobody_saw_has_no_mean_whatever_ends_it() {
+    let mut document = stage();
+    // Over the finish at 9950 m, so that the finish ends it; begun 50 m before the start circle is left.
+    zone(&mut document, 30, [0.0, 10_100.0], 50.0, &json!({"length_meters": 10_000}));
+    document["segments"][0]["start_mode"] = json!("standing");
+    document["entry_segment_starts"] =
+        json!([{"entry_id": id(2), "segment_id": id(20), "target_at": at(20.0)}]);
+    formula(&mut document, 500, "speeding_average", &json!({"penalty": 60}));
+    // The clock starts it between two fixes, in the zone: no fix tells where the vehicle was then.
+    let stage = judged(&document, &drive(|_| 72.0));
+    assert!(stage.finished_at.is_some());
+    assert_eq!(stage.penalties, []);
+}
+
+#[test]
+fn a_visit_that_the_close_ends_has_no_mean() {
+    let mut document = stage();
+    zone(&mut document, 30, [3_000.0, 6_000.0], 50.0, &json!({}));
+    formula(&mut document, 500, "speeding_average", &json!({"penalty": 60}));
+    document["stages"][0]["closed_at"] = json!(at(200.0));
+    assert_eq!(judged(&document, &drive(|_| 72.0)).penalties, []);
+}

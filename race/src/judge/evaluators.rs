@@ -144,7 +144,6 @@ impl<'a> Case<'a> {
         self.table_at(evaluator, kind, within, segment, decided_at(segment)?)
     }
 
-    /// The same for something that began at an instant.
     /// The same for something that began at `at`.
     pub fn table_at(
         &self,

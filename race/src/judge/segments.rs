@@ -124,7 +124,9 @@ pub fn view<'a>(
         let reached = |mark: Option<Mark>, is_finish| {
             mark.map(|m| Cursor { at: m.at, is_finish, needs_review: m.needs_review })
         };
-        *cursor = reached(view.finish, true).or(reached(view.start, false)).or(*cursor);
+        let next = reached(view.finish, true).or(reached(view.start, false));
+        // A slot may lie before the finish of the segment before: it takes nobody back along the track.
+        *cursor = next.filter(|next| cursor.is_none_or(|before| before.at <= next.at)).or(*cursor);
         view
     });
     StageView { plan, segments: segments.collect() }

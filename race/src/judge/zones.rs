@@ -67,16 +67,23 @@ pub(super) struct Part {
 /// A visit before anything is taken away from it.
 struct Visit {
     parts: Vec<Part>,
+    /// The track shows where it began.
+    begun: bool,
     /// It has an end.
     ended: bool,
-    /// The track shows where it began and where it ended.
-    whole: bool,
     needs_review: bool,
 }
 
 impl From<&Touch> for Edge {
     fn from(touch: &Touch) -> Self {
         Self { at: touch.instant, odometer: Some(touch.odometer), weak: touch.weak }
+    }
+}
+
+impl Visit {
+    /// Whether the track shows both where it began and where it ended: the clock may begin or end it between fixes.
+    fn is_seen_whole(&self) -> bool {
+        self.begun && self.ended && self.parts.last().is_some_and(|last| last.to.odometer.is_some())
     }
 }
 
@@ -132,7 +139,7 @@ fn passage<'a>(
         zone,
         from: first.from.at.to_ms(),
         to: visit.ended.then(|| last.to.at.to_ms()),
-        mean_ckmh: mean_ckmh(zone, parts).filter(|_| visit.whole),
+        mean_ckmh: mean_ckmh(zone, parts).filter(|_| visit.is_seen_whole()),
         speeding: speeding::of_parts(zone, parts, &evidence.speeds),
         needs_review: visit.needs_review || first.from.weak || last.to.weak,
     })
@@ -160,8 +167,8 @@ fn polygon(shown: &ZoneEvidence) -> Vec<Visit> {
         let enforced = shown.enforced.iter().filter(is_of);
         let parts: Vec<Part> =
             enforced.map(|s| Part { from: Edge::from(&s.from), to: Edge::from(&s.to) }).collect();
-        let ended = visit.closed || visit.outside;
-        Visit { parts, ended, whole: visit.enter.is_some() && ended, needs_review: false }
+        let (begun, ended) = (visit.enter.is_some(), visit.closed || visit.outside);
+        Visit { parts, begun, ended, needs_review: false }
     };
     shown.visits.iter().map(of_visit).collect()
 }
@@ -195,12 +202,12 @@ fn stretch(
     let missed = outcome(dz.id).is_none_or(|w| w.validated.is_none());
     let to = end.or(evidence.end.map(|end| Edge::at(end, None)))?;
     let parts = vec![Part { from: Edge::from(from), to }];
-    Some(Visit { parts, ended: end.is_some(), whole: end.is_some(), needs_review: missed })
+    Some(Visit { parts, begun: true, ended: end.is_some(), needs_review: missed })
 }
 
 /// What of a visit lies in the segment; nothing when none of it does.
 fn clip(visit: Visit, begins: Edge, ends: Option<Edge>) -> Option<Visit> {
-    let Visit { mut parts, mut ended, mut whole, needs_review } = visit;
+    let Visit { mut parts, mut begun, mut ended, needs_review } = visit;
     let is_inside = |part: &Part| part.to.at > begins.at && ends.is_none_or(|ends| part.from.at < ends.at);
     let lost_first = parts.first().is_some_and(|part| part.to.at <= begins.at);
     parts.retain(is_inside);
@@ -208,13 +215,12 @@ fn clip(visit: Visit, begins: Edge, ends: Option<Edge>) -> Option<Visit> {
     if first.from.at < begins.at {
         parts[0].from = begins;
     }
-    whole &= !lost_first && (first.from.at >= begins.at || begins.odometer.is_some());
+    begun &= !lost_first && (first.from.at >= begins.at || begins.odometer.is_some());
     if let Some(ends) = ends.filter(|ends| ends.at < parts[count - 1].to.at) {
         parts[count - 1].to = ends;
         ended = true;
-        whole |= first.from.odometer.is_some() && ends.odometer.is_some();
     }
-    Some(Visit { parts, ended, whole, needs_review })
+    Some(Visit { parts, begun, ended, needs_review })
 }
 
 /// The parts without what lower limits take; both in order of time.

@@ -131,6 +131,10 @@ impl Shape {
                 }
             }
             Self::Polygon(rings) => {
+                let to_fix = self.to_boundary(a).min(self.to_boundary(b));
+                if to_fix < 0.02 {
+                    doubt::always("a fix on a boundary", to_fix);
+                }
                 for (c, d) in Self::edges(rings) {
                     if to_piece(c, a, b) < 0.02 {
                         doubt::always("a line that grazes a corner", to_piece(c, a, b));
