@@ -1,6 +1,7 @@
 //! A course for the whole fleet: one special stage along the road with 200 features.
 
 use serde_json::{Value, json};
+use test_services::inserts;
 
 use super::fleet::{DEVICES, imei, place};
 
@@ -13,24 +14,9 @@ fn id(n: usize) -> String {
     format!("00000000-0000-0000-0000-{n:012}")
 }
 
-/// Rows of one statement: it is an argument of a command, and those are bounded.
-const STATEMENT_ROWS: usize = 200;
-
 /// Statements that put the course into the business tables.
 pub(crate) fn statements() -> Vec<String> {
-    let mut statements = Vec::new();
-    for (table, rows) in tables() {
-        for rows in rows.chunks(STATEMENT_ROWS) {
-            let names = rows[0].as_object().into_iter().flatten().map(|(name, _)| format!("\"{name}\""));
-            let columns = names.collect::<Vec<_>>().join(", ");
-            let rows = Value::from(rows).to_string().replace('\'', "''");
-            statements.push(format!(
-                "INSERT INTO {table} ({columns}) SELECT {columns} \
-                 FROM jsonb_populate_recordset(NULL::{table}, '{rows}')"
-            ));
-        }
-    }
-    statements
+    tables().iter().flat_map(|(table, rows)| inserts(table, rows).collect::<Vec<_>>()).collect()
 }
 
 fn tables() -> Vec<(&'static str, Vec<Value>)> {

@@ -147,7 +147,7 @@ async fn read(store: &impl Records) -> anyhow::Result<(usize, Duration)> {
     Ok((count, begun.elapsed()))
 }
 
-/// Lets the processor compare what is stored with what should be: it judges everything and writes nothing.
+/// Lets the processor print the results of what is stored: it judges everything and writes nothing.
 fn judge(args: &Args, url: &str) -> anyhow::Result<Duration> {
     let beside = std::env::current_exe()?.with_file_name("processor");
     let processor: &Path = args.processor.as_deref().unwrap_or(&beside);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use race::course::{Course, parse};
 use serde_json::{Value, json};
+use test_services::inserts;
 
 use super::Ground;
 use super::random::Random;
@@ -174,8 +175,6 @@ fn ring(vertices: usize, radius_m: f64, random: &mut Random) -> impl Iterator<It
     points.into_iter()
 }
 
-/// Rows of one statement: it is an argument of a command, and those are bounded.
-const STATEMENT_ROWS: usize = 100;
 /// Tables in an order in which none refers to a later one.
 const TABLES: [&str; 10] = [
     "events",
@@ -192,17 +191,6 @@ const TABLES: [&str; 10] = [
 
 /// Statements that put the rows of a course into the business tables of PostgreSQL.
 pub fn statements(document: &Value) -> Vec<String> {
-    let mut statements = Vec::new();
-    for table in TABLES {
-        for rows in document[table].as_array().into_iter().flat_map(|rows| rows.chunks(STATEMENT_ROWS)) {
-            let names = rows[0].as_object().into_iter().flatten().map(|(name, _)| format!("\"{name}\""));
-            let columns = names.collect::<Vec<_>>().join(", ");
-            let rows = Value::from(rows).to_string().replace('\'', "''");
-            statements.push(format!(
-                "INSERT INTO {table} ({columns}) SELECT {columns} \
-                 FROM jsonb_populate_recordset(NULL::{table}, '{rows}')"
-            ));
-        }
-    }
-    statements
+    let rows = |table: &str| document[table].as_array().map_or(&[][..], Vec::as_slice);
+    TABLES.iter().flat_map(|table| inserts(table, rows(table))).collect()
 }

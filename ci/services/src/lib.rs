@@ -6,10 +6,12 @@
 mod authority;
 mod postgres;
 mod process;
+mod rows;
 mod timescale;
 
 pub use authority::{Authority, Certificate};
 pub use postgres::{Options, Postgres, Tls};
+pub use rows::inserts;
 pub use timescale::Timescale;
 
 /// Why a server could not be started, stopped or asked. Tests only print it.

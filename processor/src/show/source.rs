@@ -88,13 +88,21 @@ pub(crate) struct Looked<R> {
 pub(crate) async fn moment<R: Records>(store: &R) -> anyhow::Result<(R, Arc<Course>)> {
     let snapshot = store.snapshot().await?;
     let course = judging::course(&snapshot).await?;
-    let findings = check(&course.tables);
-    let errors: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
-    for error in errors.iter().take(PROBLEMS_TOLD) {
-        tell!("error: {error}");
+    // A file's rows were checked when they were stored; a platform's that cannot be judged by are left out, and told.
+    let errors = check(&course.tables).into_iter().filter(|finding| finding.severity == Severity::Error);
+    let errors: Vec<String> = errors.map(|finding| finding.to_string()).collect();
+    let left_out = course.tables.left_out.iter().map(|out| format!("left out: {}", out.problem));
+    for problem in errors.iter().cloned().chain(left_out).take(PROBLEMS_TOLD) {
+        tell!("error: {problem}");
     }
     if !errors.is_empty() {
         anyhow::bail!("the stored course has {} error(s), and cannot be judged by", errors.len());
+    }
+    if !course.tables.left_out.is_empty() {
+        tell!(
+            "error: {} row(s) are left out: what they concern is provisional",
+            course.tables.left_out.len()
+        );
     }
     Ok((snapshot, course))
 }

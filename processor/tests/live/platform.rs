@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 use test_redis::{Options, Server};
-use test_services::Postgres;
+use test_services::{Postgres, inserts};
 
 use crate::fleet::Entry;
 use crate::worker::Worker;
@@ -57,15 +57,7 @@ impl Platform {
         self.db_init("db-init/standalone");
         let mut sql = String::from("BEGIN;\n");
         for (table, rows) in course.as_object().unwrap() {
-            for row in rows.as_array().unwrap() {
-                let columns: Vec<String> =
-                    row.as_object().unwrap().keys().map(|name| format!("\"{name}\"")).collect();
-                let (columns, row) = (columns.join(", "), row.to_string().replace('\'', "''"));
-                sql += &format!(
-                    "INSERT INTO {table} ({columns}) SELECT {columns} \
-                     FROM jsonb_populate_record(NULL::{table}, '{row}');\n"
-                );
-            }
+            sql.extend(inserts(table, rows.as_array().unwrap()).map(|insert| insert + ";\n"));
         }
         // From a file: a command line has no room for a thousand entries.
         std::fs::write(self.path("course.sql"), sql + "COMMIT;").unwrap();

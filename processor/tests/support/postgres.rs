@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
-use test_services::Postgres;
+use test_services::{Postgres, inserts};
 
 use super::{Fix, row};
 
@@ -34,15 +34,7 @@ impl Database {
         }
         let mut sql = String::from("BEGIN;\n");
         for (table, rows) in course.as_object().unwrap() {
-            for row in rows.as_array().unwrap() {
-                let columns: Vec<String> =
-                    row.as_object().unwrap().keys().map(|name| format!("\"{name}\"")).collect();
-                let (columns, row) = (columns.join(", "), row.to_string().replace('\'', "''"));
-                sql += &format!(
-                    "INSERT INTO {table} ({columns}) SELECT {columns} \
-                     FROM jsonb_populate_record(NULL::{table}, '{row}');\n"
-                );
-            }
+            sql.extend(inserts(table, rows.as_array().unwrap()).map(|insert| insert + ";\n"));
         }
         database.sql(&(sql + "COMMIT;"));
         database
