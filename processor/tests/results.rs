@@ -180,3 +180,16 @@ fn a_platform_has_the_same_results() {
         assert_eq!(print(&bench, args), print(&bench, &[args, &["--store", &url]].concat()), "{args:?}");
     }
 }
+
+#[test]
+fn what_results_are_judged_without_is_told() {
+    let bench = bench();
+    let database = Database::with_course(&course());
+    database.sql("UPDATE penalty_formulas SET offence_min = 5, offence_max = 1");
+    let output = bench.run(&["results", "--store", &database.url()]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("left out: penalty_formulas[0]") && told.contains("offence_max"), "{told}");
+    assert!(told.contains("are left out: what they concern is provisional"), "{told}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("provisional"));
+}
