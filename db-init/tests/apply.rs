@@ -135,19 +135,22 @@ fn what_a_file_sets_ends_with_it() {
 fn a_lock_that_is_held_by_hand_is_waited_for() {
     let db = Database::new();
     let files = folder(&[("001_a.sql", "select 1")]);
-    let lock = "select pg_advisory_lock(x'0064622d696e6974'::bigint); select pg_sleep(2)";
+    let lock = "select pg_advisory_lock(x'0064622d696e6974'::bigint); select pg_sleep(300)";
     let server = std::sync::Arc::clone(&db.server);
     let name = db.name.clone();
-    let holder = std::thread::spawn(move || server.psql(&name, lock).unwrap());
-    db.wait_until("select count(*) from pg_locks where locktype = 'advisory' and granted", "1");
+    let holder = std::thread::spawn(move || server.psql(&name, lock));
+    // The tests beside this one take the same lock on their own databases of this server.
+    let locks = "from pg_locks l join pg_database d on d.oid = l.database \
+                 where l.locktype = 'advisory' and d.datname = current_database()";
+    db.wait_until(&format!("select count(*) {locks} and granted"), "1");
     let run = spawn(db.command().env("DB_INIT_DIR", files.path()));
-    db.wait_until("select count(*) from pg_locks where locktype = 'advisory' and not granted", "1");
+    db.wait_until(&format!("select count(*) {locks} and not granted"), "1");
     assert_eq!(
         db.psql("select to_regclass('migrations_applied')"),
         "",
         "nothing is touched without the lock"
     );
-    holder.join().unwrap();
-    sleep(Duration::from_millis(1));
+    db.psql(&format!("select pg_terminate_backend(pid) {locks} and granted"));
+    assert!(holder.join().unwrap().is_err(), "the holder was ended in its sleep");
     assert_eq!(Ran::from(run.wait_with_output().unwrap()).last(), "db-init complete: 1 applied, 0 skipped");
 }
