@@ -167,6 +167,10 @@ impl Shard {
                 _ = &mut drain => break,
             }
         }
+        // What was brought before the end is shown.
+        while let Ok(told) = news.try_recv() {
+            self.take_in(told).await;
+        }
         self.drain().await;
     }
 
