@@ -67,11 +67,14 @@ impl Follower {
     }
 
     /// Whether a movement may change what is judged only because the track goes on, wherever it goes: the track had not
-    /// reached the close of a stage, or says for how long a parc ferme has been left.
-    pub fn end_matters(&self, event: &EventPlan, movement: &Movement) -> bool {
+    /// reached the close of a stage or an instant that a person set, or the end of the time in which a row of a zone holds, or says for how long a parc
+    /// ferme has been left.
+    pub fn end_matters(&self, event: &EventPlan, entry: &EntryPlan, movement: &Movement) -> bool {
         let before = movement.from.ts;
         event.stages.iter().any(|stage| stage.row.closed_at.is_some_and(|closed_at| before < closed_at))
+            || entry.last_set_at.is_some_and(|set_at| before < set_at)
             || self.fences.may_become_absent(&event.features, before)
+            || event.features.passes_zone_edge(movement)
     }
 
     fn advance(&mut self, event: &EventPlan, scratch: &mut Scratch) {

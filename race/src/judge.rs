@@ -62,8 +62,10 @@ pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: F
     for n in 0..event.stages.len() {
         views.push(segments::view(event, n, entry, evidence, &book, &mut cursor));
     }
-    let segments = views.iter().flat_map(|view| &view.segments);
-    bound.extend(segments.filter_map(|s| Some((s.start_decision?.id, s.plan.row.id))));
+    for segment in event.stages.iter().flat_map(|stage| &stage.segments) {
+        let of_start = overrides::of_start(&entry.overrides, segment.row.id);
+        bound.extend(of_start.map(|row| (row.id, segment.row.id)));
+    }
     let penalties = penalties::of_stages(event, entry, &views, &mut bound);
     let overrides = overrides::outcomes(&entry.overrides, &bound);
     let mut stages: Vec<StageEvaluation> = Vec::with_capacity(event.stages.len());

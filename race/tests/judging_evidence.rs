@@ -237,7 +237,7 @@ fn changes_by_the_end_alone(document: &Value, track: &[Position]) -> usize {
         announced |= !follower.track.is_settled();
         let mut by_end = false;
         for movement in scratch.moved.drain(..) {
-            by_end |= follower.end_matters(event, &movement);
+            by_end |= follower.end_matters(event, entry, &movement);
             let passes = |slot: &race::time::Timestamp| movement.from.ts < *slot && *slot <= movement.to.ts;
             announced |= entry.targets.iter().any(passes);
             scratch.near.clear();

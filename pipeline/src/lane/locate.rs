@@ -155,7 +155,7 @@ impl Locate {
             let start = batch.near.len();
             event.features.near(&movement, &mut batch.near);
             let near: std::ops::Range<usize> = start..batch.near.len();
-            slot.changed |= follower.end_matters(event, &movement);
+            slot.changed |= follower.end_matters(event, &event.entries[entry.1], &movement);
             slot.changed |= reaches(&event.entries[entry.1].targets, &movement);
             batch.movements.push(Located { entry, movement, near });
         }

@@ -301,12 +301,20 @@ pub struct Features {
     pub(crate) parcs_fermes: std::ops::Range<FeatureId>,
     /// The longest `min_absence_seconds` of them, in milliseconds.
     pub(crate) longest_absence_ms: i64,
+    /// When a row of a zone begins or ceases to hold, in order.
+    zone_edges: Vec<Timestamp>,
     max_plausible_kmh: f64,
     /// The event's `max_gap_seconds` in microseconds.
     pub(crate) max_gap_us: i64,
 }
 
 impl Features {
+    /// Whether a row of a zone begins or ceases to hold while a movement lasts.
+    pub(crate) fn passes_zone_edge(&self, movement: &Movement) -> bool {
+        let first = self.zone_edges.partition_point(|edge| *edge < movement.from.ts);
+        self.zone_edges.get(first).is_some_and(|edge| *edge <= movement.to.ts)
+    }
+
     /// The geofences, zones, parcs fermes and waypoints of an event, in the order of their tables. Cancelled waypoints
     /// are none.
     pub fn of_event(tables: &Tables, event: &Event) -> Self {
@@ -329,6 +337,9 @@ impl Features {
         let parcs_fermes: Vec<(Feature, i64)> = of_event
             .filter_map(|s| Some((Feature::parc_ferme(s, tables)?, round_to(s.min_absence_seconds, 1e3))))
             .collect();
+        let edges = zones.iter().flat_map(|zone| [zone.row.valid_from, zone.row.valid_to]);
+        let mut zone_edges: Vec<Timestamp> = edges.flatten().collect();
+        zone_edges.sort_unstable();
         let longest_absence_ms = parcs_fermes.iter().map(|(_, ms)| *ms).max().unwrap_or(0);
         let first_parc_ferme = all.len();
         all.extend(parcs_fermes.into_iter().map(|(feature, _)| feature));
@@ -350,6 +361,7 @@ impl Features {
             first_waypoint,
             parcs_fermes,
             longest_absence_ms,
+            zone_edges,
             max_plausible_kmh: event.max_plausible_kmh,
             max_gap_us: round_to(event.max_gap_seconds, 1e6),
         }

@@ -11,7 +11,8 @@ use super::geometry::Geometry;
 use super::keep::is_flawed;
 use super::roster::{Carried, Roster, TimingSpan, carried, timing_spans};
 use super::tables::{
-    Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Override, Segment, Stage, Tables, Waypoint,
+    Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Override, OverrideAction, OverrideTarget,
+    Segment, Stage, Tables, Waypoint,
 };
 use super::zone::ZonePlan;
 use crate::time::Timestamp;
@@ -62,6 +63,8 @@ pub struct EntryPlan {
     pub targets: Vec<Timestamp>,
     /// What persons decided of it, in the order in which they did.
     pub overrides: Vec<Override>,
+    /// The latest instant that they moved a crossing or a start to; a track may not have reached it yet.
+    pub last_set_at: Option<Timestamp>,
 }
 
 /// A stage, ready.
@@ -128,11 +131,15 @@ impl EventPlan {
         entries.sort_by_key(|e| (e.race_number, e.id));
         let entries = entries
             .into_iter()
-            .map(|entry| EntryPlan {
-                row: entry.clone(),
-                spans: timing_spans(carried, entry.id),
-                targets: targets(&stages, entry.id),
-                overrides: overrides(tables, entry.id),
+            .map(|entry| {
+                let overrides = overrides(tables, entry.id);
+                EntryPlan {
+                    row: entry.clone(),
+                    spans: timing_spans(carried, entry.id),
+                    targets: targets(&stages, entry.id),
+                    last_set_at: last_set_at(&overrides),
+                    overrides,
+                }
             })
             .collect();
         Self {
@@ -159,6 +166,12 @@ fn overrides(tables: &Tables, entry: Uuid) -> Vec<Override> {
         tables.overrides.iter().filter(|row| row.entry_id == entry).cloned().collect();
     rows.sort_by_key(|row| (row.created_at, row.id));
     rows
+}
+
+fn last_set_at(overrides: &[Override]) -> Option<Timestamp> {
+    let set = overrides.iter().filter(|row| row.action == OverrideAction::Set);
+    let instants = set.filter(|row| row.target != OverrideTarget::Penalty).filter_map(|row| row.value_ms);
+    instants.max().map(Timestamp::from_millis)
 }
 
 fn targets(stages: &[StagePlan], entry: Uuid) -> Vec<Timestamp> {

@@ -62,6 +62,14 @@ impl ZonePlan {
         Some(Self { limit_ckmh, over_ckmh: limit_ckmh + round_to(tolerance, 100.0), place, row: row.clone() })
     }
 
+    /// Whether its DZ is there at any time.
+    pub fn always_begins(&self) -> bool {
+        match &self.place {
+            ZonePlace::Polygon => true,
+            ZonePlace::Stretch { dz, .. } => dz.valid_from.is_none() && dz.valid_to.is_none(),
+        }
+    }
+
     /// The zones of some segments, by segment in that order, the lowest limit first.
     pub fn of_segments(tables: &Tables, segments: &[Uuid]) -> Vec<Self> {
         let waypoints = tables.waypoints.iter().map(|row| (row.id, row)).collect();

@@ -163,8 +163,12 @@ impl SpeedLog {
         self.open.iter().map(|&zone| features.zones[zone as usize].over_ckmh).min().unwrap_or(i64::MAX)
     }
 
-    /// A zone ends at latest at the next DZ of its segment.
+    /// A zone ends at latest at the next DZ of its segment; whether one is there that does not always hold is judged at
+    /// the segment's start.
     fn end_others(&mut self, features: &Features, zone: u32) {
+        if !features.zones[zone as usize].always_begins() {
+            return;
+        }
         let segment = features.zones[zone as usize].row.segment_id;
         self.open.retain(|&open| open == zone || features.zones[open as usize].row.segment_id != segment);
     }

@@ -112,10 +112,10 @@ pub(super) fn penalty_key(
     json!({ "type": evaluator, "scope": scope, "kind": kind, "place": place })
 }
 
-/// The last override of the start of a segment.
-pub(super) fn of_start(overrides: &[Override], segment: Uuid) -> Option<&Override> {
+/// The overrides of the start of a segment; the last one decides.
+pub(super) fn of_start(overrides: &[Override], segment: Uuid) -> impl DoubleEndedIterator<Item = &Override> {
     let key = json!({ "segment": segment });
-    overrides.iter().rev().find(|row| row.target == OverrideTarget::Start && is_of(&row.key, &key))
+    overrides.iter().filter(move |row| row.target == OverrideTarget::Start && is_of(&row.key, &key))
 }
 
 /// Evaluators whose offences are overrides.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::evaluators::{self, Case, Measures, Offence};
 use super::overrides::{self, Bound, Candidate};
@@ -49,20 +50,20 @@ pub(super) fn of_stages(
             found.extend(named);
         }
     }
-    let candidates: Vec<Candidate> = found.iter().map(|found| found.candidate(entry)).collect();
+    // A person decides on a row, and what costs nothing is none.
+    let mut ordinals = Ordinals::default();
+    let rows: Vec<usize> =
+        (0..found.len()).filter(|&n| found[n].has_price(ordinals.next(&found[n], true))).collect();
+    let candidates: Vec<Candidate> = rows.iter().map(|&n| found[n].candidate(entry)).collect();
     let decided = overrides::decide(&entry.overrides, OverrideTarget::Penalty, &candidates, bound);
+    let decided: BTreeMap<usize, &Override> = decided.into_iter().map(|(row, by)| (rows[row], by)).collect();
     let mut penalties: Vec<StagePenalties> = views.iter().map(|_| StagePenalties::default()).collect();
-    // How many offences of an evaluator the entry has had in the event so far; cancelled ones do not count.
-    let mut ordinals = BTreeMap::<&str, i64>::new();
+    let mut ordinals = Ordinals::default();
     for (n, found) in found.into_iter().enumerate() {
         let decision = decided.get(&n).copied();
-        let ordinal = ordinals.entry(found.evaluator).or_default();
-        let is_counted =
-            matches!(found.offence.measures, Measures::Ordinal(_)) && !decision.is_some_and(cancels);
-        let manieth = *ordinal + 1;
-        *ordinal += i64::from(is_counted);
-        let (stage, id) = (found.stage, candidates[n].id);
-        let Some(priced) = found.price(manieth) else { continue };
+        let ordinal = ordinals.next(&found, !decision.is_some_and(cancels));
+        let (stage, id) = (found.stage, found.id(entry));
+        let Some(priced) = found.price(ordinal) else { continue };
         let stage_id = views[stage].plan.row.id;
         let mut row = priced.row;
         (row.id, row.entry_id, row.stage_id) = (id, entry.row.id, stage_id);
@@ -80,6 +81,20 @@ pub(super) fn of_stages(
         stage.rows.sort_by_key(|row| row.id);
     }
     penalties
+}
+
+/// How many offences of an evaluator the entry has had in the event so far.
+#[derive(Debug, Default)]
+struct Ordinals(BTreeMap<&'static str, i64>);
+
+impl Ordinals {
+    /// The number of an offence; the next one has a higher number only if this one `counts`.
+    fn next(&mut self, found: &Found<'_>, counts: bool) -> i64 {
+        let before = self.0.entry(found.evaluator).or_default();
+        let ordinal = *before + 1;
+        *before += i64::from(counts);
+        ordinal
+    }
 }
 
 fn cancels(decision: &Override) -> bool {
@@ -114,43 +129,71 @@ struct Priced {
     effects: Vec<Operator>,
 }
 
-impl Found<'_> {
-    /// The row by what names it.
-    fn candidate(&self, entry: &EntryPlan) -> Candidate {
-        let Offence { table, place, start, window, .. } = &self.offence;
-        let (scope, kind) = match table {
-            Some(table) => (Some(table.key.scope_id), table.key.kind.as_deref()),
-            None => (None, None),
-        };
-        let id = row_id(&Key {
+impl<'a> Found<'a> {
+    /// What its table belongs to, and the kind that it is for.
+    fn scope(&self) -> (Option<Uuid>, Option<&str>) {
+        self.offence
+            .table
+            .as_ref()
+            .map_or((None, None), |table| (Some(table.key.scope_id), table.key.kind.as_deref()))
+    }
+
+    fn id(&self, entry: &EntryPlan) -> Uuid {
+        let (scope, kind) = self.scope();
+        row_id(&Key {
             entry: entry.row.id,
             what: self.evaluator,
             scope,
             kind,
-            place: *place,
+            place: self.offence.place,
             direction: None,
-            start: *start,
-        });
+            start: self.offence.start,
+        })
+    }
+
+    /// The row by what names it.
+    fn candidate(&self, entry: &EntryPlan) -> Candidate {
+        let (scope, kind) = self.scope();
+        let Offence { place, start, window, .. } = &self.offence;
         Candidate {
-            id,
+            id: self.id(entry),
             key: overrides::penalty_key(self.evaluator, scope, kind, *place),
             window: window.or(start.map(|start| [start, start])),
         }
     }
 
-    /// What the offence costs; nothing when no table or none of its brackets is for it.
-    fn price(self, ordinal: i64) -> Option<Priced> {
-        let Offence { table, measures, mut inputs, window, .. } = self.offence;
-        let asked: Vec<(Measure, Measure)> = match &measures {
+    /// What its table makes of each of its measures, without those that are in no bracket.
+    fn assess(&self, ordinal: i64) -> Vec<(Measure, Assessment<'a>)> {
+        let Some(table) = &self.offence.table else { return Vec::new() };
+        let asked = self.asked(ordinal);
+        asked.iter().filter_map(|&(measure, unit)| Some((measure, table.assess_by(measure, unit)?))).collect()
+    }
+
+    /// Each measure with what is paid by unit.
+    fn asked(&self, ordinal: i64) -> Vec<(Measure, Measure)> {
+        match &self.offence.measures {
             Measures::Each(measures) => measures.iter().map(|&measure| (measure, measure)).collect(),
             Measures::One(measures) => measures.iter().map(|&measure| (measure, Measure::whole(1))).collect(),
             Measures::Ordinal(unit) => vec![(Measure::whole(ordinal), *unit)],
             Measures::Given { ms, .. } => vec![(seconds(ms.abs()), seconds(ms.abs()))],
-        };
-        let priced: Vec<(Measure, Assessment<'_>)> = asked
-            .iter()
-            .filter_map(|&(measure, unit)| Some((measure, table.as_ref()?.assess_by(measure, unit)?)))
-            .collect();
+        }
+    }
+
+    /// Whether there is a row for it.
+    fn has_price(&self, ordinal: i64) -> bool {
+        match (&self.offence.measures, &self.offence.table) {
+            (Measures::Given { .. }, None) => true,
+            _ => !self.assess(ordinal).is_empty(),
+        }
+    }
+
+    /// What the offence costs; nothing when no table or none of its brackets is for it.
+    fn price(self, ordinal: i64) -> Option<Priced> {
+        if !self.has_price(ordinal) {
+            return None;
+        }
+        let (asked, priced) = (self.asked(ordinal), self.assess(ordinal));
+        let Offence { table, measures, mut inputs, window, .. } = self.offence;
         let bracket = |priced: &Assessment<'_>| {
             table.as_ref().and_then(|table| table.rows.iter().position(|row| row.id == priced.row.id))
         };
@@ -177,9 +220,6 @@ impl Found<'_> {
         if matches!(measures, Measures::One(_)) {
             inputs.insert("by_unit".to_owned(), 1.into());
         }
-        if worst.is_none() && (table.is_some() || !matches!(measures, Measures::Given { .. })) {
-            return None;
-        }
         if let Some(window) = window {
             inputs.insert("window".to_owned(), json!(window));
         }
@@ -187,9 +227,9 @@ impl Found<'_> {
         let effects =
             operators.filter(|o| matches!(o, Operator::Exclude | Operator::NotClassified)).collect();
         let row = Penalty {
-            id: uuid::Uuid::nil(),
-            entry_id: uuid::Uuid::nil(),
-            stage_id: uuid::Uuid::nil(),
+            id: Uuid::nil(),
+            entry_id: Uuid::nil(),
+            stage_id: Uuid::nil(),
             segment_id: self.offence.segment_id,
             evaluator: self.evaluator.to_owned(),
             kind: table.as_ref().and_then(|table| table.key.kind.clone()),

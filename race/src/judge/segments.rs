@@ -46,8 +46,6 @@ pub struct SegmentView<'a> {
     pub plan: &'a SegmentPlan,
     /// When it began for this entry.
     pub start: Option<Mark>,
-    /// The override that decided that.
-    pub start_decision: Option<&'a Override>,
     /// When it ended for this entry: the last lap's passage.
     pub finish: Option<Mark>,
     /// Passages of the finish so far.
@@ -154,7 +152,7 @@ impl<'a> Matching<'a, '_> {
             SegmentType::Liaison => self.liaison_start(),
             SegmentType::ParcFerme => self.first(self.book.firsts(row.entry_geofence_id, ENTER)),
         };
-        let start_decision = overrides::of_start(self.overrides, row.id);
+        let start_decision = overrides::of_start(self.overrides, row.id).next_back();
         let start = start_decision.map_or(computed, |decision| decided_start(decision, computed));
         let is_open_ended = is_open_ended(row, self.closed_at);
         let wanted = if is_open_ended { u32::MAX } else { row.laps.unwrap_or(1).max(1) };
@@ -190,7 +188,6 @@ impl<'a> Matching<'a, '_> {
         SegmentView {
             plan: self.segment,
             start,
-            start_decision,
             finish,
             passages: reached,
             departure: self.departure(start),

@@ -142,13 +142,13 @@ pub fn evaluate(
         StageStatus::Running | StageStatus::NotStarted | StageStatus::Dsq => None,
     };
     let official = |mark: Option<Mark>| mark.map(|m| m.at.truncated(unit_ms));
-    let has_laps = timed.iter().any(|s| s.has_laps());
+    let laps = timed.iter().filter(|s| s.has_laps()).map(|s| s.passages).reduce(|a, b| a + b);
     StageEvaluation {
         stage_id: view.plan.row.id,
         status,
         started_at: timed.first().and_then(|s| official(s.start)),
         finished_at: timed.last().and_then(|s| official(s.finish)),
-        laps: has_laps.then(|| timed.iter().map(|s| s.passages).sum()),
+        laps,
         elapsed_ms,
         neutralised_ms: timed.iter().map(|s| s.neutralised_ms()).sum(),
         clean_ms: elapsed_ms,

@@ -3,7 +3,6 @@
 use super::crossings::Mark;
 use super::speeding::{self, Speeding};
 use super::waypoints::WaypointOutcome;
-use crate::course::feature::holds_at;
 use crate::course::plan::SegmentPlan;
 use crate::course::tables::Waypoint;
 use crate::course::zone::{ZonePlace, ZonePlan};
@@ -113,11 +112,12 @@ pub fn passages<'a>(drive: &Drive<'a, '_>, evidence: &Evidence) -> Vec<Passage<'
         };
         let mut own: Vec<Part> = Vec::new();
         for visit in visits {
-            let Some(visit) = clip(visit, begins, ends) else { continue };
-            let Some(first) = visit.parts.first() else { continue };
-            if !holds_at(zone.row.valid_from, zone.row.valid_to, first.from.at) {
-                continue;
-            }
+            // A visit that the finish cut short, or that came after it, is over for the segment.
+            let over = Visit { ended: visit.ended || drive.finish.is_some(), ..visit };
+            let Some(visit) = clip(over, begins, ends) else { continue };
+            let [from, to] =
+                [zone.row.valid_from, zone.row.valid_to].map(|at| at.map(|at| Edge::at(at, None)));
+            let Some(visit) = clip(visit, from.unwrap_or(begins), to.or(ends)) else { continue };
             own.extend(&visit.parts);
             let parts = without(&visit.parts, &taken);
             found.extend(passage(zone, &visit, &parts, evidence));
@@ -186,6 +186,8 @@ fn stretch(
     let from = shown.begin_exits.iter().find(|exit| exit.instant >= begins)?;
     let is_after = |touch: &&Touch| touch.instant > from.instant;
     let outcome = |id| drive.waypoints.iter().find(|w| w.plan.row.id == id);
+    // A DZ whose row does not hold is none.
+    let missed = outcome(dz.id)?.validated.is_none();
     let order = |row: &Waypoint| (row.sort_order, row.number, row.id);
     let reached = shown.end_enters.iter().find(is_after).map(Edge::from);
     // A cancelled or missed FZ ends it at the next visited waypoint of the roadbook.
@@ -194,18 +196,19 @@ fn stretch(
         let edges = behind.filter_map(|w| w.validated).map(|v| Edge::at(v.at, v.trace));
         edges.filter(|edge| edge.at > from.instant).min_by_key(|edge| edge.at)
     });
-    let others = drive.segment.zones.iter().filter(|other| other.row.id != zone.row.id);
+    let begins =
+        |other: &ZonePlan| matches!(&other.place, ZonePlace::Stretch { dz, .. } if outcome(dz.id).is_some());
+    let others = drive.segment.zones.iter().filter(|other| other.row.id != zone.row.id && begins(other));
     let next =
         others.filter_map(|other| evidence.zones.get(&other.row.id)?.begin_enters.iter().find(is_after));
     let next = next.min_by_key(|touch| touch.instant).map(Edge::from);
     let end = reached.into_iter().chain(visited).chain(next).min_by_key(|edge| edge.at);
-    let missed = outcome(dz.id).is_none_or(|w| w.validated.is_none());
     let to = end.or(evidence.end.map(|end| Edge::at(end, None)))?;
     let parts = vec![Part { from: Edge::from(from), to }];
     Some(Visit { parts, begun: true, ended: end.is_some(), needs_review: missed })
 }
 
-/// What of a visit lies in the segment; nothing when none of it does.
+/// What of a visit lies in the segment, or in the time in which a row holds; nothing when none of it does.
 fn clip(visit: Visit, begins: Edge, ends: Option<Edge>) -> Option<Visit> {
     let Visit { mut parts, mut begun, mut ended, needs_review } = visit;
     let is_inside = |part: &Part| part.to.at > begins.at && ends.is_none_or(|ends| part.from.at < ends.at);

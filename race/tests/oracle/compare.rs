@@ -3,12 +3,11 @@
 use race::course::tables::{Event, Tables, WaypointOrder};
 use race::judge::EventOutcome;
 use race::judge::stage::{SegmentEvaluation, StageEvaluation};
-use race::record::{CrossingStatus, Penalty, PenaltyStatus};
 use race::time::Timestamp;
 
-use crate::charges::Charge;
-use crate::results::{Outcome, StageOutcome, Standing, rank};
+use crate::results::{Outcome, StageOutcome};
 use crate::segments::{Ridden, official};
+use crate::{compare_charges, compare_places};
 
 /// Milliseconds by which instants may differ; durations are two of them apart.
 const INSTANT_MS: i64 = 2;
@@ -23,13 +22,13 @@ const DEGREES: f64 = 2e-7;
 pub(crate) struct Differences(pub(crate) Vec<String>);
 
 impl Differences {
-    fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, engine: &T, oracle: &T) {
+    pub(crate) fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, engine: &T, oracle: &T) {
         if engine != oracle {
             self.0.push(format!("{what}: engine {engine:?}, oracle {oracle:?}"));
         }
     }
 
-    fn near(&mut self, what: &str, engine: i64, oracle: i64, by: i64) {
+    pub(crate) fn near(&mut self, what: &str, engine: i64, oracle: i64, by: i64) {
         if (engine - oracle).abs() > by {
             self.0.push(format!("{what}: engine {engine}, oracle {oracle}"));
         }
@@ -53,7 +52,7 @@ impl Differences {
     }
 }
 
-fn ms(t: Timestamp) -> i64 {
+pub(crate) fn ms(t: Timestamp) -> i64 {
     t.micros().div_euclid(1_000)
 }
 
@@ -72,33 +71,16 @@ pub(crate) fn event(tables: &Tables, engine: &EventOutcome, oracle: &[Outcome<'_
             &o.counts,
         );
         crossings(&mut d, &format!("entry {n}"), e, o);
+        for outcome in &e.overrides {
+            let at = format!("entry {n} override {} speaks of nothing", outcome.override_id.as_u128());
+            d.equal(&at, &outcome.needs_review, &o.unbound.contains(&outcome.override_id));
+            d.equal(&at, &outcome.bound_to.is_none(), &outcome.needs_review);
+        }
         for (s, (e, o)) in e.stages.iter().zip(&o.stages).enumerate() {
             stage(&mut d, &tables.events[0], &format!("entry {n} stage {s}"), e, o, by);
         }
     }
-    for (s, ranking) in engine.rankings.iter().enumerate() {
-        // What is ranked is the engine's own: places are compared, not milliseconds.
-        let field: Vec<Standing> = engine
-            .evaluations
-            .iter()
-            .map(|e| {
-                let row = tables.entries.iter().find(|row| row.id == e.entry_id).unwrap();
-                let own = &e.stages[s];
-                Standing {
-                    entry: row.id,
-                    number: row.race_number,
-                    class: row.class_id,
-                    status: own.status,
-                    laps: own.laps.unwrap_or(0),
-                    total: own.total_ms,
-                    clean: own.clean_ms,
-                }
-            })
-            .collect();
-        let found: Vec<_> =
-            ranking.iter().map(|r| (r.entry_id, r.position, r.class_position, r.gap_ms)).collect();
-        d.equal(&format!("ranking of stage {s}"), &found, &rank(&field));
-    }
+    compare_places::all(&mut d, tables, engine);
     d.0
 }
 
@@ -140,7 +122,8 @@ fn crossings(d: &mut Differences, at: &str, e: &race::judge::EntryEvaluation, o:
         let by = if o.ckmh > 100_000 { o.ckmh / 50_000 } else { SPEED_CKMH };
         d.near(&format!("{at} speed"), (e.speed * 100.0).round() as i64, o.ckmh, by);
         d.equal(&format!("{at} review"), &e.needs_review, &o.review);
-        d.equal(&format!("{at} proposed"), &(e.status == CrossingStatus::Proposed), &o.proposed);
+        d.equal(&format!("{at} status"), &e.status, &o.status);
+        d.equal(&format!("{at} set"), &e.set_at.map(ms), &o.set_ms);
         d.equal(&format!("{at} fixes"), &e.fixes.map(Timestamp::micros), &o.fixes_us);
         d.near(&format!("{at} uncertainty"), e.uncertainty_ms, (o.fixes_us[1] - o.fixes_us[0]) / 1_000, 1);
         let lon = (e.longitude - o.lat_lon.1).abs().min(360.0 - (e.longitude - o.lat_lon.1).abs());
@@ -164,18 +147,19 @@ fn stage(d: &mut Differences, event: &Event, at: &str, e: &StageEvaluation, o: &
     for (n, (e, o)) in e.segments.iter().zip(&o.ridden.segments).enumerate() {
         segment(d, event, &format!("{at} segment {n}"), e, o, by);
     }
-    charges(d, at, &e.penalties, &o.charges, by);
-    // A charge by the second may differ by what the instants do.
-    let slack: i64 = o.charges.iter().map(|c| slack_ms(c, by)).sum();
-    d.near(&format!("{at} penalty"), e.penalty_ms, o.penalty, slack);
-    d.near(&format!("{at} overall penalty"), e.overall_penalty_ms, o.overall_penalty, slack);
-    d.near(&format!("{at} start order penalty"), e.start_order_penalty_ms, o.start_order_penalty, slack);
-    d.duration(&format!("{at} total"), e.total_ms, o.total, by * parts + slack);
+    // What the engine measured otherwise, within the tolerance, and priced by that.
+    let more = compare_charges::stage(d, at, &e.penalties, &o.charges, by);
+    d.equal(&format!("{at} penalty"), &e.penalty_ms, &(o.penalty + more.stage));
+    d.equal(&format!("{at} overall penalty"), &e.overall_penalty_ms, &(o.overall_penalty + more.overall));
+    let start_order = o.start_order_penalty + more.start_order;
+    d.equal(&format!("{at} start order penalty"), &e.start_order_penalty_ms, &start_order);
+    d.duration(&format!("{at} total"), e.total_ms, o.total.map(|t| t + more.stage), by * parts);
     let open = o.ridden.row.closed_at.is_none();
-    if (open || o.review) && !e.provisional {
-        d.0.push(format!("{at}: not provisional, but open ({open}) or to be reviewed ({})", o.review));
+    if (open || o.review || o.unbound) && !e.provisional {
+        let why = format!("open ({open}), to be reviewed ({}), unbound ({})", o.review, o.unbound);
+        d.0.push(format!("{at}: not provisional, but {why}"));
     }
-    let clear = !open && !o.review && o.ridden.segments.iter().all(|s| !s.weak_inside);
+    let clear = !open && !o.review && !o.unbound && o.ridden.segments.iter().all(|s| !s.weak_inside);
     let all_started = o.ridden.segments.iter().all(|s| s.started.is_some());
     if clear && all_started && e.provisional && e.penalties.iter().all(|p| !p.needs_review) && !o.withholds {
         d.0.push(format!("{at}: provisional without a reason"));
@@ -206,50 +190,5 @@ fn segment(d: &mut Differences, event: &Event, at: &str, e: &SegmentEvaluation, 
     d.equal(&format!("{at} outstanding"), &e.outstanding, &o.outstanding.iter().map(|w| w.number).collect());
     if o.started.is_some() && o.finished.is_some() && !o.weak_inside {
         d.equal(&format!("{at} doubtful"), &e.doubtful, &vec![]);
-    }
-}
-
-/// What an instant's tolerance makes of a penalty that is measured in seconds.
-fn slack_ms(charge: &Charge, by: i64) -> i64 {
-    match charge.evaluator {
-        "early_neutralisation" => 10 * by,
-        // A time gained hangs on the instants of every movement, up to the dearest second of a table.
-        "speeding_time_gained" => 10 * by * 300,
-        _ => 0,
-    }
-}
-
-fn charges(d: &mut Differences, at: &str, engine: &[Penalty], oracle: &[Charge], by: i64) {
-    let mut engine: Vec<&Penalty> = engine.iter().collect();
-    let mut oracle: Vec<&Charge> = oracle.iter().collect();
-    engine.sort_by_key(|p| (p.segment_id, p.evaluator.clone(), p.kind.clone(), p.formula_id, p.penalty_ms));
-    oracle.sort_by_key(|c| (c.segment, c.evaluator, c.kind.clone(), c.formula, c.ms));
-    let told = |p: &&Penalty| {
-        format!(
-            "{} {:?} {} {} ms {}",
-            p.evaluator,
-            p.kind,
-            p.formula_id.map_or(0, |id| id.as_u128()),
-            p.penalty_ms,
-            p.inputs
-        )
-    };
-    let expected = |c: &&Charge| {
-        format!("{} {:?} {} {} ms from {:?}", c.evaluator, c.kind, c.formula.as_u128(), c.ms, c.from)
-    };
-    let same = engine.len() == oracle.len()
-        && engine.iter().zip(&oracle).all(|(e, o)| {
-            e.segment_id == o.segment
-                && e.evaluator == o.evaluator
-                && e.kind == o.kind
-                && e.formula_id == Some(o.formula)
-                && e.counts_for == o.counts_for
-                && (e.status == PenaltyStatus::Cancelled) == o.cancelled
-                && (e.penalty_ms - o.ms).abs() <= slack_ms(o, by)
-        });
-    if !same {
-        let (e, o): (Vec<_>, Vec<_>) =
-            (engine.iter().map(told).collect(), oracle.iter().map(expected).collect());
-        d.0.push(format!("{at} penalties:\n  engine {e:#?}\n  oracle {o:#?}"));
     }
 }

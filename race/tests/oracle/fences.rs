@@ -2,12 +2,13 @@
 
 use race::course::geometry::{Geometry, LonLat};
 use race::course::tables::{Geofence, GeofenceKind, Tables, Waypoint};
-use race::record::Direction;
+use race::record::{CrossingStatus, Direction};
 use uuid::Uuid;
 
 use crate::doubt;
 use crate::ground::{Plane, Shape, Xy, between, left_of, lerp, meets, to_piece};
 use crate::line::Line;
+use crate::segments::holds;
 
 /// A crossing of a geofence; instants in epoch milliseconds.
 #[derive(Debug, Clone)]
@@ -25,7 +26,9 @@ pub(crate) struct Crossing {
     pub(crate) review: bool,
     /// Waits for a person, or was rejected by one.
     pub(crate) withheld: bool,
-    pub(crate) proposed: bool,
+    pub(crate) status: CrossingStatus,
+    /// Where a person moved it to.
+    pub(crate) set_ms: Option<i64>,
 }
 
 /// A stretch of the line, as places on it: movement number plus part of the movement.
@@ -160,7 +163,8 @@ fn crossing(
         moved_cm: line.movements[m].cm,
         review: line.weak_at(first) || line.weak_at(last),
         withheld: fence.manual_verification,
-        proposed: fence.manual_verification,
+        status: if fence.manual_verification { CrossingStatus::Proposed } else { CrossingStatus::Computed },
+        set_ms: None,
     }
 }
 
@@ -275,10 +279,7 @@ pub(crate) fn crossings(tables: &Tables, event: Uuid, line: &Line) -> Vec<Crossi
             GeofenceKind::Area => of_area(line, fence),
             GeofenceKind::Gate => [one_way(line, fence, 1.0), one_way(line, fence, -1.0)].concat(),
         };
-        all.extend(found.into_iter().filter(|c| {
-            fence.valid_from.is_none_or(|t| t.micros() <= c.ms * 1_000)
-                && fence.valid_to.is_none_or(|t| c.ms * 1_000 < t.micros())
-        }));
+        all.extend(found.into_iter().filter(|c| holds((fence.valid_from, fence.valid_to), c.ms)));
     }
     all.sort_by_key(|c| (c.ms, c.geofence, c.direction));
     all
@@ -313,5 +314,9 @@ pub(crate) fn lies_in(tables: &Tables, waypoint: &Waypoint, fence: Option<Uuid>)
     }
     let (plane, shape) = area_of(fence);
     let Geometry::Point(place) = waypoint.location else { unreachable!("a waypoint is a point") };
-    shape.holds(plane.xy(place.lat, place.lon))
+    let place = plane.xy(place.lat, place.lon);
+    if shape.to_boundary(place) < 0.02 {
+        doubt::always("a waypoint on the boundary of a geofence", shape.to_boundary(place));
+    }
+    shape.holds(place)
 }

@@ -29,6 +29,7 @@ pub(crate) struct Fix {
 pub(crate) struct Movement {
     pub(crate) weak: bool,
     pub(crate) cm: i64,
+    pub(crate) metres: f64,
     /// Implied, hundredths of km/h.
     pub(crate) ckmh: i64,
 }
@@ -110,7 +111,8 @@ impl Line {
             .map(|w| {
                 let (cm, ckmh) = implied(&w[0], &w[1]);
                 let weak = w[1].us - w[0].us > gap_us || too_fast(event, &w[0], &w[1]);
-                Movement { weak, cm, ckmh }
+                let metres = metres((w[0].lat, w[0].lon), (w[1].lat, w[1].lon));
+                Movement { weak, cm, metres, ckmh }
             })
             .collect();
         Self { fixes, movements, counts }
@@ -128,6 +130,13 @@ impl Line {
         let Some(to) = self.fixes.get(m + 1) else { return div_half_away(i128::from(from), 1_000) };
         let us = (p - m as f64) * (to.us - from) as f64;
         div_half_away(i128::from(from + us.round() as i64), 1_000)
+    }
+
+    /// Epoch microseconds, with fractions.
+    pub(crate) fn us(&self, p: f64) -> f64 {
+        let m = self.movement_at(p);
+        let from = self.fixes[m].us;
+        self.fixes.get(m + 1).map_or(from as f64, |to| from as f64 + (p - m as f64) * (to.us - from) as f64)
     }
 
     /// Epoch milliseconds of the last used fix.

@@ -1,12 +1,16 @@
 //! Stage results of one entry, and the ranking of a field.
 
+use std::collections::BTreeSet;
+
 use race::course::tables::{CountsFor, Event, Operator, SegmentType, Tables};
-use race::record::StageStatus;
+use race::record::{CrossingStatus, PenaltyStatus, StageStatus};
 use uuid::Uuid;
 
-use crate::charges::{self, Charge};
+use crate::charges;
 use crate::fences::{Crossing, crossings};
 use crate::line::{Counts, Line, Row};
+use crate::offences::Charge;
+use crate::overrides::{Decisions, decide_crossings, stage_of, unbound_starts};
 use crate::segments::{Ridden, RiddenStage, Ride, official, ride_stages, seconds_ms};
 
 #[derive(Debug, Clone)]
@@ -26,35 +30,53 @@ pub(crate) struct StageOutcome<'a> {
     pub(crate) review: bool,
     /// A geofence of it waits for a person.
     pub(crate) withholds: bool,
+    /// A decision that names it speaks of nothing.
+    pub(crate) unbound: bool,
 }
 
 /// Everything that is true of one entry.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome<'a> {
+    pub(crate) entry: Uuid,
     pub(crate) counts: Counts,
     pub(crate) crossings: Vec<Crossing>,
     pub(crate) stages: Vec<StageOutcome<'a>>,
+    /// Decisions that speak of nothing.
+    pub(crate) unbound: BTreeSet<Uuid>,
 }
 
 pub(crate) fn judge<'a>(tables: &'a Tables, event: &'a Event, entry: Uuid, rows: &[Row]) -> Outcome<'a> {
     let line = Line::new(tables, event, entry, rows);
-    let crossings = crossings(tables, event.id, &line);
+    let mut crossings = crossings(tables, event.id, &line);
+    let decisions = Decisions::of(tables, entry);
+    let mut unbound = decide_crossings(&decisions, &mut crossings);
     let end = line.end_ms();
-    let ride = Ride { tables, event, entry, line, crossings, end };
+    let ride = Ride { tables, event, entry, line, crossings, decisions, end };
     let stages = ride_stages(&ride);
-    let charges = charges::all(&ride, &stages);
+    let (charges, of_penalties) = charges::all(&ride, &stages);
+    unbound.extend(of_penalties);
+    let segments: Vec<_> = stages.iter().flat_map(|stage| &stage.segments).map(|s| s.row).collect();
+    unbound.extend(unbound_starts(&ride.decisions, &segments));
+    let lost: Vec<Option<Uuid>> = ride
+        .decisions
+        .0
+        .iter()
+        .filter(|o| unbound.contains(&o.id))
+        .map(|o| stage_of(tables, event, o))
+        .collect();
     let mut excluded = false;
     let stages = stages
         .into_iter()
         .map(|ridden| {
             let own: Vec<Charge> = charges.iter().filter(|c| c.stage == ridden.row.id).cloned().collect();
             let mut outcome = stage_outcome(event, ridden, own, excluded);
-            outcome.withholds = ride.crossings.iter().any(|c| c.proposed);
+            outcome.withholds = ride.crossings.iter().any(|c| c.status == CrossingStatus::Proposed);
+            outcome.unbound = lost.iter().any(|named| named.is_none_or(|id| id == outcome.ridden.row.id));
             excluded |= outcome.status == StageStatus::Dsq;
             outcome
         })
         .collect();
-    Outcome { counts: ride.line.counts, crossings: ride.crossings, stages }
+    Outcome { entry, counts: ride.line.counts, crossings: ride.crossings, stages, unbound }
 }
 
 fn stage_outcome<'a>(
@@ -68,10 +90,17 @@ fn stage_outcome<'a>(
     let timed = if special.is_empty() { ridden.segments.iter().collect() } else { special };
     let closed = ridden.row.closed_at.is_some();
     // A liaison has its control at the end; who does not come there has not finished.
-    let all_finished =
-        ridden.segments.iter().filter(|s| s.row.kind != SegmentType::ParcFerme).all(|s| s.finished.is_some());
+    let must_finish = |s: &&Ridden<'_>| {
+        s.row.kind == SegmentType::SpecialStage
+            || (s.row.kind == SegmentType::Liaison && s.row.exit_geofence_id.is_some())
+    };
+    let all_finished = ridden.segments.iter().filter(must_finish).all(|s| s.finished.is_some());
     let any_started = ridden.segments.iter().any(|s| s.started.is_some() || s.finished.is_some());
-    let has = |operator: Operator| charges.iter().any(|c| !c.cancelled && c.operator == operator);
+    let has = |operator: Operator| {
+        // Who set or cancelled a penalty took its consequences off.
+        let stands = |c: &&Charge| matches!(c.status, PenaltyStatus::Computed | PenaltyStatus::Confirmed);
+        charges.iter().filter(stands).any(|c| c.operator == Some(operator))
+    };
     let by_track = match (all_finished, any_started, closed) {
         (true, ..) => StageStatus::Finished,
         (false, true, false) => StageStatus::Running,
@@ -87,7 +116,7 @@ fn stage_outcome<'a>(
         by_track
     };
     let sum = |into: CountsFor| -> i64 {
-        charges.iter().filter(|c| !c.cancelled && c.counts_for.contains(&into)).map(|c| c.ms).sum()
+        charges.iter().filter(|c| c.counts_for.contains(&into)).map(|c| c.ms).sum()
     };
     let penalty = sum(CountsFor::Stage);
     let elapsed = (status == StageStatus::Finished).then(|| timed.iter().filter_map(|s| s.time).sum::<i64>());
@@ -109,6 +138,7 @@ fn stage_outcome<'a>(
         total: elapsed.or(fixed.map(seconds_ms)).map(|t| t + penalty),
         review: ridden.segments.iter().any(|s| s.review),
         withholds: false,
+        unbound: false,
         charges,
         ridden,
     }

@@ -1,44 +1,41 @@
-//! Speed limit zones: where they are enforced, and what was driven there too fast.
+//! Speed limit zones: where they are enforced.
 
 use race::course::geometry::Geometry;
-use race::course::tables::{BelongsTo, SpeedLimitZone, Waypoint};
+use race::course::tables::{SpeedLimitZone, Waypoint};
 use uuid::Uuid;
 
-use crate::charges::{Charge, Place};
 use crate::doubt;
 use crate::fences::{Span, area, drawn, spans, stays};
-use crate::formulas::{Measure, verdict};
 use crate::ground::{Shape, Xy, lerp, metres};
-use crate::segments::{Ridden, RiddenStage, Ride, ms};
+use crate::segments::{Ridden, Ride, ms};
 
 /// The hysteresis of a polygon's visits, metres.
 const HYSTERESIS_METERS: f64 = 15.0;
 
 /// A zone on a line: its visits, and the parts of the line where it is enforced before any other zone is looked at.
-struct Enforced<'a> {
-    zone: &'a SpeedLimitZone,
-    visits: Vec<Span>,
-    parts: Vec<Span>,
+pub(crate) struct Enforced<'a> {
+    pub(crate) zone: &'a SpeedLimitZone,
+    pub(crate) visits: Vec<Visited>,
+    /// Within the segment and while the row holds.
+    pub(crate) parts: Vec<Span>,
+    /// Wherever.
+    pub(crate) anywhere: Vec<Span>,
 }
 
-/// What was driven too fast in one visit.
-struct Speeding<'a> {
-    zone: &'a SpeedLimitZone,
-    from: i64,
-    to: i64,
-    peak_over: i64,
-    gained_ms: i64,
-    impulses: Vec<i64>,
+/// A visit of a zone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visited {
+    pub(crate) span: Span,
+    /// The track shows how it began, and how it ended.
+    pub(crate) begun: bool,
+    pub(crate) ended: bool,
 }
 
-/// A movement's part in a zone: its number, the speed over the limit, milliseconds, metres, where.
-type Driven = (usize, i64, i64, f64, Span);
-
-fn clip(parts: &[Span], within: Span) -> Vec<Span> {
+pub(crate) fn clip(parts: &[Span], within: Span) -> Vec<Span> {
     parts.iter().map(|p| (p.0.max(within.0), p.1.min(within.1))).filter(|p| p.0 < p.1).collect()
 }
 
-fn without(parts: Vec<Span>, taken: &[Span]) -> Vec<Span> {
+pub(crate) fn without(parts: Vec<Span>, taken: &[Span]) -> Vec<Span> {
     taken.iter().fold(parts, |parts, t| {
         parts
             .into_iter()
@@ -48,25 +45,38 @@ fn without(parts: Vec<Span>, taken: &[Span]) -> Vec<Span> {
     })
 }
 
-/// Where the line is inside a polygon and farther than the buffer from its boundary: every metre, then by halving.
+/// Where the line is inside a polygon and farther than the buffer from its boundary: every metre, near an edge every
+/// centimetre, and then by halving.
 fn deep(points: &[Xy], shape: &Shape, buffer: f64) -> Vec<Span> {
-    let is_in = |p: Xy| shape.holds(p) && shape.to_boundary(p) > buffer;
+    // Above 0 inside; changes by no more than what is driven.
+    let margin =
+        |p: Xy| if shape.holds(p) { shape.to_boundary(p) - buffer } else { -shape.to_boundary(p) - buffer };
     let mut parts: Vec<Span> = Vec::new();
     let mut open: Option<f64> = None;
     for (m, w) in points.windows(2).enumerate() {
+        let at = |u: f64| margin(lerp(w[0], w[1], u));
         let length = (w[0][0] - w[1][0]).hypot(w[0][1] - w[1][1]);
-        let steps = length.ceil().clamp(1.0, 20_000.0) as usize;
-        for step in 0..steps {
-            let (a, b) = (step as f64 / steps as f64, (step + 1) as f64 / steps as f64);
-            let at = |u: f64| is_in(lerp(w[0], w[1], u));
-            if at(a) && open.is_none() {
-                open = Some(m as f64 + a);
-            }
-            if at(a) != at(b) {
-                let (mut low, mut high) = (a, b);
+        let metres = length.ceil().clamp(1.0, 20_000.0) as usize;
+        if at(0.0) > 0.0 && open.is_none() {
+            open = Some(m as f64);
+        }
+        if at(0.0).abs() > length + 0.1 {
+            continue;
+        }
+        for metre in 0..metres {
+            let (from, to) = (metre as f64 / metres as f64, (metre + 1) as f64 / metres as f64);
+            let far = at(from).abs().min(at(to).abs()) > 1.1 * length / metres as f64;
+            let steps = if far { 1 } else { 100 };
+            for step in 0..steps {
+                let part = |n: usize| from + (to - from) * n as f64 / steps as f64;
+                let (mut low, mut high) = (part(step), part(step + 1));
+                let before = at(low) > 0.0;
+                if before == (at(high) > 0.0) {
+                    continue;
+                }
                 for _ in 0..50 {
                     let middle = f64::midpoint(low, high);
-                    if at(middle) == at(a) { low = middle } else { high = middle }
+                    if (at(middle) > 0.0) == before { low = middle } else { high = middle }
                 }
                 match open.take() {
                     Some(from) => parts.push((from, m as f64 + low)),
@@ -81,7 +91,7 @@ fn deep(points: &[Xy], shape: &Shape, buffer: f64) -> Vec<Span> {
 
 impl Ride<'_> {
     /// The place on the line at an instant, clipped to its ends.
-    fn place_at(&self, at: i64) -> f64 {
+    pub(crate) fn place_at(&self, at: i64) -> f64 {
         let fixes = &self.line.fixes;
         let us = at * 1_000;
         let m = fixes.partition_point(|f| f.us <= us);
@@ -116,9 +126,10 @@ impl Ride<'_> {
         enforced.then_some((dz, fz))
     }
 
-    /// Where a stretch begins and ends.
-    fn stretch(&self, zone: &SpeedLimitZone, segment: &Ridden<'_>, within: Span) -> Option<Span> {
-        let (dz, fz) = self.ends(zone)?;
+    /// Where a stretch begins and ends, and whether anything but the end of the segment or the track ends it.
+    fn stretch(&self, zone: &SpeedLimitZone, segment: &Ridden<'_>, within: Span) -> Option<(Span, bool)> {
+        let holds = |dz: &Waypoint| segment.waypoints.iter().any(|w| w.id == dz.id);
+        let (dz, fz) = self.ends(zone).filter(|(dz, _)| holds(dz))?;
         let end = (self.line.fixes.len() - 1) as f64;
         let begin = self
             .circle(dz, zone.buffer_meters)
@@ -128,10 +139,11 @@ impl Ride<'_> {
         let entered = |waypoint: &Waypoint, radius: f64| {
             self.circle(waypoint, radius).into_iter().map(|s| s.0).find(|p| *p > begin)
         };
-        let mut ends = vec![within.1];
+        let mut ends: Vec<f64> = Vec::new();
         for other in &self.tables.speed_limit_zones {
             if other.segment_id == zone.segment_id && other.id != zone.id {
-                ends.extend(self.ends(other).and_then(|(dz, _)| entered(dz, other.buffer_meters)));
+                let dz = self.ends(other).map(|ends| ends.0).filter(|dz| holds(dz));
+                ends.extend(dz.and_then(|dz| entered(dz, other.buffer_meters)));
             }
         }
         if let Some(fz) = fz {
@@ -147,181 +159,41 @@ impl Ride<'_> {
                 ends.extend(visited.map(|v| self.place_at(v.at)).filter(|p| *p > begin));
             }
         }
-        Some((begin, ends.into_iter().min_by(f64::total_cmp)?))
+        let first = ends.into_iter().min_by(f64::total_cmp);
+        Some(((begin, first.unwrap_or(end).min(within.1)), first.is_some_and(|p| p <= within.1)))
     }
 
-    fn enforced<'a>(&'a self, segment: &Ridden<'_>, within: Span) -> Vec<Enforced<'a>> {
+    pub(crate) fn enforced<'a>(&'a self, segment: &Ridden<'_>, within: Span) -> Vec<Enforced<'a>> {
         let mut zones: Vec<&SpeedLimitZone> =
             self.tables.speed_limit_zones.iter().filter(|z| z.segment_id == segment.row.id).collect();
         zones.sort_by(|a, b| a.limit_kmh.total_cmp(&b.limit_kmh).then(a.id.cmp(&b.id)));
+        let end = (self.line.fixes.len() - 1) as f64;
         zones
             .into_iter()
-            .map(|zone| match &zone.geometry {
-                Some(geometry) => {
-                    let (plane, shape) = area(geometry, 0.0);
-                    let points = drawn(&self.line, &plane);
-                    let visits = stays(&points, &shape, HYSTERESIS_METERS).into_iter().map(|s| s.0).collect();
-                    Enforced { zone, visits, parts: clip(&deep(&points, &shape, zone.buffer_meters), within) }
-                }
-                None => {
-                    let parts: Vec<Span> = self.stretch(zone, segment, within).into_iter().collect();
-                    let parts = clip(&parts, within);
-                    Enforced { zone, visits: parts.clone(), parts }
-                }
+            .map(|zone| {
+                let at = |t: race::time::Timestamp| self.place_at(ms(t));
+                let (from, to) = (zone.valid_from.map_or(0.0, at), zone.valid_to.map_or(end, at));
+                let holds = (within.0.max(from), within.1.min(to));
+                let (visits, anywhere) = match &zone.geometry {
+                    Some(geometry) => {
+                        let (plane, shape) = area(geometry, 0.0);
+                        let points = drawn(&self.line, &plane);
+                        let visits = stays(&points, &shape, HYSTERESIS_METERS);
+                        let visit = |(span, _): (Span, bool)| Visited {
+                            span,
+                            begun: span.0 > 0.0,
+                            ended: span.1 < end,
+                        };
+                        (visits.into_iter().map(visit).collect(), deep(&points, &shape, zone.buffer_meters))
+                    }
+                    None => {
+                        let found = self.stretch(zone, segment, within);
+                        let visit = |(span, ended)| Visited { span, begun: true, ended };
+                        (found.map(visit).into_iter().collect(), found.map(|f| f.0).into_iter().collect())
+                    }
+                };
+                Enforced { zone, visits, parts: clip(&anywhere, holds), anywhere }
             })
             .collect()
-    }
-
-    fn speedings<'a>(&'a self, segment: &Ridden<'_>, until: i64) -> Vec<Speeding<'a>> {
-        let Some(start) = segment.begin.filter(|_| self.line.movements.len() > 1) else {
-            return Vec::new();
-        };
-        let within = (self.place_at(start), self.place_at(until));
-        let mut found = Vec::new();
-        let mut taken: Vec<Span> = Vec::new();
-        for enforced in self.enforced(segment, within) {
-            let parts = without(enforced.parts.clone(), &taken);
-            for visit in &enforced.visits {
-                found.extend(self.passage(&enforced, &parts, &clip(&parts, *visit)));
-            }
-            taken.extend(enforced.parts);
-        }
-        found
-    }
-
-    /// The speed of a movement in a zone that is enforced on these parts, hundredths of km/h.
-    fn speed(&self, m: usize, parts: &[Span]) -> i64 {
-        let (own, implied) = (&self.line.fixes, self.line.movements[m].ckmh);
-        let of = |fix: usize| if own[fix].ckmh > 0 { own[fix].ckmh } else { implied };
-        let strictly = |p: f64| p > m as f64 + 1e-9 && p < (m + 1) as f64 - 1e-9;
-        if parts.iter().any(|p| strictly(p.0) || strictly(p.1)) { of(m).min(of(m + 1)) } else { of(m + 1) }
-    }
-
-    fn passage<'a>(&self, enforced: &Enforced<'a>, all: &[Span], parts: &[Span]) -> Option<Speeding<'a>> {
-        let zone = enforced.zone;
-        let limit = (zone.limit_kmh * 100.0).round() as i64;
-        let tolerance = (zone.tolerance_kmh * 100.0).round() as i64
-            + (zone.limit_kmh * zone.tolerance_percent).round() as i64;
-        // Movement, speed over the limit, milliseconds, metres.
-        let mut runs: Vec<Vec<Driven>> = vec![Vec::new()];
-        for (m, movement) in self.line.movements.iter().enumerate() {
-            if movement.weak {
-                continue;
-            }
-            let inside = clip(parts, (m as f64, (m + 1) as f64));
-            for part in &inside {
-                let ms = self.line.ms(part.1) - self.line.ms(part.0);
-                let moved = movement.cm as f64 / 100.0 * (part.1 - part.0);
-                let over = self.speed(m, all) - limit;
-                if ms <= 2 {
-                    doubt::always("a movement that is hardly in a zone", ms as f64);
-                }
-                let is_over = doubt::faster("over the limit", over, tolerance, 1) && ms > 0;
-                let last = runs.last_mut().unwrap();
-                let goes_on = last.last().is_none_or(|l| l.4.1 == (l.0 + 1) as f64 && part.0 == m as f64);
-                if !is_over {
-                    runs.push(Vec::new());
-                } else if goes_on {
-                    last.push((m, over, ms, moved, *part));
-                } else {
-                    runs.push(vec![(m, over, ms, moved, *part)]);
-                }
-            }
-            if inside.is_empty() {
-                runs.push(Vec::new());
-            }
-        }
-        let long = |run: &Vec<Driven>| {
-            let total: i64 = run.iter().map(|r| r.2).sum();
-            run.len() >= 2 && doubt::reaches("duration of an episode", total, zone.min_duration_ms + 1)
-        };
-        let episodes: Vec<_> = runs.into_iter().filter(long).flatten().collect();
-        let (first, last) = (episodes.first()?, episodes.last()?);
-        let weighed: i128 = episodes.iter().map(|e| i128::from(e.2) * i128::from(e.1)).sum();
-        let gained_ms = crate::line::div_half_away(weighed, i128::from(limit));
-        let mut impulses = Vec::new();
-        let (mut seconds, mut length) = (0.0, 0.0);
-        for &(_, over, ms, moved, _) in &episodes {
-            let mut rest = 1.0;
-            loop {
-                let by_time = (zone.impulse_seconds - seconds) / (ms as f64 / 1_000.0);
-                let by_length =
-                    if moved > 0.0 { (zone.impulse_meters - length) / moved } else { f64::INFINITY };
-                let part = by_time.min(by_length);
-                if (part - rest).abs() * moved.max(1.0) < 0.02 {
-                    doubt::always("an impulse at the end of a movement", part);
-                }
-                if part > rest {
-                    seconds += rest * ms as f64 / 1_000.0;
-                    length += rest * moved;
-                    break;
-                }
-                rest -= part;
-                (seconds, length) = (0.0, 0.0);
-                impulses.push(over);
-            }
-        }
-        let peak_over = episodes.iter().map(|e| e.1).max()?;
-        if impulses.is_empty() {
-            impulses.push(peak_over);
-        }
-        Some(Speeding {
-            zone,
-            from: self.line.ms(first.4.0),
-            to: self.line.ms(last.4.1),
-            peak_over,
-            gained_ms,
-            impulses,
-        })
-    }
-}
-
-/// The rows of the speeding evaluators but for the mean speed.
-pub(crate) fn speeding(ride: &Ride<'_>, stages: &[RiddenStage<'_>], out: &mut Vec<Charge>) {
-    let mut ordinal = 0;
-    for stage in stages {
-        let mut of_stage: Vec<(Uuid, &Ridden<'_>, Speeding<'_>)> = Vec::new();
-        for segment in &stage.segments {
-            let until = segment.finished.or(stage.row.closed_at.map(ms)).or(ride.end).unwrap_or(0);
-            of_stage.extend(ride.speedings(segment, until).into_iter().map(|s| (segment.row.id, segment, s)));
-        }
-        of_stage.sort_by_key(|(_, _, s)| (s.from, s.zone.id));
-        for (id, segment, s) in of_stage {
-            ordinal += 1;
-            let mut scopes = vec![(BelongsTo::SpeedLimitZone, s.zone.id)];
-            scopes.extend(ride.wide(stage, Some(segment)));
-            let place = |evaluator| Place {
-                stage: stage.row.id,
-                segment: Some(id),
-                evaluator,
-                scopes: &scopes,
-                kind: None,
-                at: s.from,
-            };
-            let over = |ckmh: i64| Measure { parts: ckmh, of: 100 };
-            let mut rows: Vec<Charge> = Vec::new();
-            rows.extend(ride.charge(&place("speeding_peak"), over(s.peak_over), over(s.peak_over)));
-            let gained = Measure { parts: s.gained_ms, of: 1_000 };
-            rows.extend(ride.charge(&place("speeding_time_gained"), gained, gained));
-            rows.extend(ride.charge(&place("speeding_ordinal"), Measure::whole(ordinal), over(s.peak_over)));
-            let impulse = place("speeding_impulse");
-            if let Some(table) = ride.table(&impulse) {
-                let each: Vec<_> = s
-                    .impulses
-                    .iter()
-                    .filter_map(|i| Some((*i, verdict(&table, over(*i), Measure::ONE)?)))
-                    .collect();
-                // The row of the highest bracket stands for all.
-                if let Some((_, worst)) = each.iter().max_by_key(|e| e.0) {
-                    let total = each.iter().map(|e| e.1.ms).sum();
-                    let kind = table[0].kind.clone();
-                    rows.push(Charge { ms: total, ..crate::charges::charged(&impulse, kind, worst.clone()) });
-                }
-            }
-            for mut row in rows {
-                (row.from, row.to) = (Some(s.from), Some(s.to));
-                out.push(row);
-            }
-        }
     }
 }

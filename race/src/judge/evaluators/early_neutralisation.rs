@@ -8,9 +8,10 @@ use crate::course::formulas::Measure;
 pub(super) const EVALUATOR: Evaluator = Evaluator { name: "early_neutralisation", find };
 
 fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
-    for segment in &case.view().segments {
+    for segment in case.view().segments.iter().filter(|s| s.decided) {
         for neutralised in segment.neutralised.iter().filter(|n| n.early_ms > 0) {
-            let Some(table) = case.table(EVALUATOR.name, None, None, segment) else { continue };
+            let from = neutralised.from;
+            let Some(table) = case.table_at(EVALUATOR.name, None, None, segment, from) else { continue };
             let mut inputs = serde_json::Map::new();
             inputs.insert("from".to_owned(), json!(neutralised.from));
             inputs.insert("to".to_owned(), json!(neutralised.to));

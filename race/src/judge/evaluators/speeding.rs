@@ -42,7 +42,7 @@ pub(super) fn find<'a>(
         });
         inputs.insert("episodes".to_owned(), episodes.collect());
         let window = [first.from, last.to];
-        offences.extend(offence(case, evaluator, unit, segment, passage, window, measures(speeding), inputs));
+        offences.push(offence(case, evaluator, unit, segment, passage, window, measures(speeding), inputs));
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn passages<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a Segment
     segments.flat_map(|segment| segment.zone_passages.iter().map(move |passage| (segment, passage)))
 }
 
-/// An offence in a zone; nothing when the row of the zone did not hold at its beginning.
+/// An offence in a zone.
 #[allow(clippy::too_many_arguments, reason = "each is one field of the offence")]
 pub(super) fn offence<'a>(
     case: &Case<'a>,
@@ -63,18 +63,15 @@ pub(super) fn offence<'a>(
     window: [Timestamp; 2],
     measures: Measures,
     mut inputs: Map<String, Value>,
-) -> Option<Offence<'a>> {
+) -> Offence<'a> {
     let row = &passage.zone.row;
     let [start, _] = window;
-    if !crate::course::feature::holds_at(row.valid_from, row.valid_to, start) {
-        return None;
-    }
     inputs.insert("limit_kmh".to_owned(), row.limit_kmh.into());
     inputs.insert("enforced".to_owned(), json!([passage.from, passage.to]));
     inputs.insert("zone".to_owned(), json!(row.name));
     inputs.insert("unit".to_owned(), unit.into());
     let within = Some((BelongsTo::SpeedLimitZone, row.id));
-    Some(Offence {
+    Offence {
         table: case.table_at(evaluator, None, within, segment, start),
         segment_id: Some(segment.plan.row.id),
         place: Some(row.id),
@@ -83,7 +80,7 @@ pub(super) fn offence<'a>(
         measures,
         inputs,
         needs_review: passage.needs_review,
-    })
+    }
 }
 
 /// A speed as a measure in km/h.

@@ -20,7 +20,7 @@ fn find<'a>(case: &Case<'a>, offences: &mut Vec<Offence<'a>>) {
         let Some(to) = passage.to else { continue };
         let window = [passage.from, to];
         let measures = measure.into();
-        offences.extend(speeding::offence(
+        offences.push(speeding::offence(
             case,
             EVALUATOR.name,
             "km/h",

@@ -45,7 +45,11 @@ pub(crate) fn drive(sketch: &Sketch, tape: &mut Tape<'_>) -> Drive {
                     goals.push(Goal(road.beside(part.from, 160.0), speed, 0.0));
                     goals.push(Goal(road.beside(part.from - 60.0, 20.0), speed, 0.0));
                 }
-                let entered = ride_part(sketch, part, speed, &mut goals, tape);
+                let entered = if part.kind == "parc-ferme" {
+                    park(sketch, part, speed, &mut goals, tape)
+                } else {
+                    ride_part(sketch, part, speed, &mut goals, tape)
+                };
                 if lap == 0 {
                     of_stage.push((entered, seconds(&goals)));
                 }
@@ -73,7 +77,7 @@ fn ride_part(sketch: &Sketch, part: &Part, speed: f64, goals: &mut Vec<Goal>, ta
             inner.push((length, 0.0, false));
         }
     }
-    if let Some((from, to)) = part.neutral {
+    for (from, to) in part.neutral.into_iter().chain(part.neutral_too) {
         inner.push((from, 0.0, false));
         inner.push((to, 0.0, false));
     }
@@ -102,6 +106,20 @@ fn ride_part(sketch: &Sketch, part: &Part, speed: f64, goals: &mut Vec<Goal>, ta
     line_play(sketch, part.to, speed, goals, tape);
     let v = about(tape);
     goals.push(Goal(road.at(part.to).0, v, 0.0));
+    entered
+}
+
+/// Waits at the entry of a parc ferme, and may leave it for some time, before going on. Returns when it came.
+fn park(sketch: &Sketch, part: &Part, speed: f64, goals: &mut Vec<Goal>, tape: &mut Tape<'_>) -> f64 {
+    let road = &sketch.road;
+    goals.push(Goal(road.at(part.from).0, speed, 0.0));
+    let entered = seconds(goals);
+    goals.push(Goal(road.beside(part.from, 4.0), speed, tape.range(5.0, 40.0)));
+    for _ in 0..tape.below(3) {
+        let away = tape.pick(&[60.0, 130.0, 190.0, 300.0]);
+        goals.push(Goal(road.beside(part.from + 10.0, away), speed / 2.0, tape.range(0.0, 90.0)));
+        goals.push(Goal(road.beside(part.from, 3.0), speed / 2.0, tape.range(5.0, 20.0)));
+    }
     entered
 }
 

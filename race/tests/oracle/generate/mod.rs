@@ -1,6 +1,8 @@
 //! Random small courses with fleets that drive along them.
 
+pub(crate) mod decisions;
 pub(crate) mod drive;
+pub(crate) mod edits;
 pub(crate) mod prices;
 pub(crate) mod sketch;
 pub(crate) mod tape;
@@ -54,8 +56,19 @@ pub(crate) fn case(choices: &[u32]) -> Case {
         stage(&mut document, &ground, &sketch, n, parts, &fleet, &mut next, &mut tape);
     }
     prices(&mut document, &mut next, &mut tape);
+    edits::edit(&mut document, &moments(&fleet), &mut tape);
+    decisions::decide(&mut document, &moments(&fleet), &mut tape);
     let tables = parse(&document.to_string()).unwrap_or_else(|e| panic!("{e}\n{document:#}"));
     Case { tables, rows }
+}
+
+/// When something happened to somebody: epoch milliseconds.
+fn moments(fleet: &[Started]) -> Vec<i64> {
+    let of = |started: &Started| -> Vec<i64> {
+        let passed = started.drive.passed.iter().flatten().flat_map(|(from, to)| [*from, *to]);
+        passed.map(|s| started.begins_ms + (s * 1_000.0) as i64).collect()
+    };
+    fleet.iter().flat_map(of).collect()
 }
 
 /// The next free numbers of ids.
@@ -191,22 +204,32 @@ fn segment(
     tape: &mut Tape<'_>,
 ) {
     let road = &sketch.road;
-    let before = document["segments"].as_array().unwrap().last().map(|s| s["exit_geofence_id"].clone());
+    let before = document["segments"].as_array().unwrap().last();
+    let before = before.filter(|s| s["exit_geofence_id"] != s["entry_geofence_id"]);
+    let before = before.map(|s| s["exit_geofence_id"].clone()).filter(|id| !id.is_null());
+    let (special, parc_ferme) = (part.kind == "special-stage", part.kind == "parc-ferme");
     let entry = match before {
         Some(before) if part.shares_entry => before,
-        _ => json!(fence(document, next, geofence(ground, road, part.from, true, tape))),
+        _ if part.kind == "liaison" && tape.percent(25) => Value::Null,
+        _ => json!(fence(document, next, geofence(ground, road, part.from, !parc_ferme, tape))),
     };
-    let exit = fence(document, next, geofence(ground, road, part.to, true, tape));
+    let exit = match () {
+        () if part.circuit => entry.clone(),
+        () if parc_ferme || part.kind == "liaison" && tape.percent(8) => Value::Null,
+        () => json!(fence(document, next, geofence(ground, road, part.to, true, tape))),
+    };
     let segment = next.segment;
     next.segment += 1;
     let mut row = json!({"id": id(segment), "stage_id": id(400 + stage as u128), "sort_order": k, "type": part.kind,
         "entry_geofence_id": entry, "exit_geofence_id": exit});
-    let special = part.kind == "special-stage";
     if special {
         row["start_mode"] = json!(tape.pick(&["rolling", "rolling", "standing"]));
         row["start_edge"] = json!(tape.pick(&["exit", "enter"]));
         row["start_pick"] = json!(tape.pick(&["first", "last"]));
-        row["laps"] = json!(part.laps);
+        // One lap is said or goes without saying.
+        if !part.circuit && (part.laps > 1 || tape.percent(30)) {
+            row["laps"] = json!(part.laps);
+        }
         if tape.percent(15) {
             row["min_seconds"] = json!(tape.range(1.0, 60.0));
         }
@@ -214,6 +237,10 @@ fn segment(
             row["bogey_seconds"] = json!(tape.range(1.0, 100.0));
         }
         row["waypoint_order"] = json!(tape.pick(&["free", "sequence"]));
+    }
+    if parc_ferme {
+        row["min_absence_seconds"] = json!(tape.pick(&[60.0, 20.0, 0.0]));
+        row["absence_meters"] = json!(tape.pick(&[100.0, 40.0, 150.0]));
     }
     if tape.percent(15) {
         row["maximum_seconds"] = json!(tape.range(100.0, 200.0));
@@ -245,7 +272,7 @@ fn segment(
         next.waypoint += 1;
     }
     zones(document, ground, sketch, segment, part, tape);
-    if let Some((from, to)) = part.neutral {
+    for (n, (from, to)) in (0..).zip(part.neutral.into_iter().chain(part.neutral_too)) {
         let one = fence(document, next, geofence(ground, road, from, true, tape));
         let other = if tape.percent(30) {
             one.clone()
@@ -255,7 +282,7 @@ fn segment(
         add(
             document,
             "neutralisations",
-            json!({"id": id(800 + segment), "segment_id": id(segment),
+            json!({"id": id(800 + 2 * segment + n), "segment_id": id(segment),
             "entry_geofence_id": one, "exit_geofence_id": other, "allowed_seconds": tape.pick(&[20.0, 60.0, 300.0, 0.5])}),
         );
     }
@@ -276,6 +303,9 @@ fn zones(
             "tolerance_percent": tape.pick(&[0.0, 0.0, 10.0]), "buffer_meters": tape.pick(&[0.0, 20.0, 40.0]),
             "min_duration_ms": tape.pick(&[2_000, 500, 10_000]), "impulse_meters": tape.pick(&[150.0, 60.0]),
             "impulse_seconds": tape.pick(&[10.0, 4.0])});
+        if tape.percent(20) {
+            row["length_meters"] = json!(tape.range(50.0, 500.0));
+        }
         if tape.percent(60) || part.stops.len() < 2 {
             let middle = sketch
                 .road
@@ -306,6 +336,7 @@ fn prices(document: &mut Value, next: &mut Numbers, tape: &mut Tape<'_>) {
     let class = Some(50);
     let waypoints = rows_of(document, "waypoints", "waypoint");
     let zones = rows_of(document, "speed_limit_zones", "speed_limit_zone");
+    let fences = rows_of(document, "geofences", "geofence");
     let mut wide: Vec<Scope> = vec![("event", 1)];
     wide.extend(rows_of(document, "stages", "stage"));
     wide.extend(rows_of(document, "segments", "segment"));
@@ -320,6 +351,22 @@ fn prices(document: &mut Value, next: &mut Numbers, tape: &mut Tape<'_>) {
         ("speeding_time_gained", 3.0, &[][..], wide.clone()),
         ("speeding_impulse", 8.0, &[][..], wide.clone()),
         ("speeding_ordinal", 1.0, &[][..], wide.clone()),
+        ("speeding_average", 5.0, &[][..], [zones.clone(), wide.clone()].concat()),
+        ("late_check_in", 1.0, &[][..], wide.clone()),
+        ("early_check_in", 1.0, &[][..], wide.clone()),
+        ("late_total", 2.0, &[][..], wide.clone()),
+        ("late_total", 1.0, &[][..], wide.clone()),
+        ("late_start", 1.0, &[][..], wide.clone()),
+        ("false_start", 1.0, &[][..], wide.clone()),
+        ("segment_over_time", 20.0, &[][..], wide.clone()),
+        ("left_parc_ferme", 1.0, &[][..], wide.clone()),
+        ("missed_geofence", 1.0, &[][..], [fences, wide.clone()].concat()),
+        ("missed_geofence", 1.0, &[][..], wide.clone()),
+        ("no_evidence", 1.0, &[][..], wide.clone()),
+        ("did_not_start", 1.0, &[][..], wide.clone()),
+        ("did_not_finish", 1.0, &[][..], wide.clone()),
+        ("bonus", 20.0, &[][..], wide.clone()),
+        ("manual", 20.0, &[][..], wide.clone()),
     ] {
         if tape.percent(60) {
             let menu = Menu { evaluator, step, kinds, scopes: &scopes, class };

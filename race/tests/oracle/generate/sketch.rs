@@ -145,9 +145,13 @@ pub(crate) struct Part {
     pub(crate) from: f64,
     pub(crate) to: f64,
     pub(crate) laps: u32,
+    /// From a geofence to the same geofence, as often as may be.
+    pub(crate) circuit: bool,
     pub(crate) stops: Vec<Stop>,
     /// Places of a neutralisation.
     pub(crate) neutral: Option<(f64, f64)>,
+    /// Of a second one, which may begin within the first.
+    pub(crate) neutral_too: Option<(f64, f64)>,
     /// The entry geofence is the exit geofence of the segment before.
     pub(crate) shares_entry: bool,
 }
@@ -188,7 +192,8 @@ pub(crate) fn sketch(tape: &mut Tape<'_>) -> Sketch {
         }
         // Something is timed in each stage.
         if parts.iter().all(|p| p.kind != "special-stage") {
-            parts[0].kind = "special-stage";
+            let last = parts.len() - 1;
+            (parts[last].kind, parts[last].circuit) = ("special-stage", false);
         }
         sketched.push(parts);
     }
@@ -202,8 +207,8 @@ fn lengthen(road: &mut Road, heading: f64, metres: f64) {
 }
 
 fn part(n: usize, from: f64, to: f64, shares_entry: bool, tape: &mut Tape<'_>) -> Part {
-    let kind =
-        if n > 0 { tape.pick(&["special-stage", "special-stage", "liaison"]) } else { "special-stage" };
+    let kinds = ["special-stage", "special-stage", "liaison", "liaison", "parc-ferme"];
+    let kind = if n > 0 { tape.pick(&kinds) } else { tape.pick(&kinds[..3]) };
     let room = to - from;
     let mut stops: Vec<Stop> = (0..tape.below(6))
         .map(|_| Stop {
@@ -218,9 +223,14 @@ fn part(n: usize, from: f64, to: f64, shares_entry: bool, tape: &mut Tape<'_>) -
     if tape.percent(10) && stops.len() > 2 {
         stops.swap(0, 1);
     }
-    let neutral = tape
-        .percent(30)
-        .then(|| (from + room * tape.range(0.25, 0.45), from + room * tape.range(0.55, 0.75)));
-    let laps = if kind == "special-stage" && tape.percent(12) { 2 + tape.below(2) } else { 1 };
-    Part { kind, from, to, laps, stops, neutral, shares_entry }
+    let special = kind == "special-stage";
+    let mut between = |one: (f64, f64), other: (f64, f64)| {
+        (from + room * tape.range(one.0, one.1), from + room * tape.range(other.0, other.1))
+    };
+    let (one, other) = (between((0.25, 0.45), (0.55, 0.75)), between((0.3, 0.6), (0.65, 0.85)));
+    let neutral = (kind != "parc-ferme" && tape.percent(30)).then_some(one);
+    let neutral_too = neutral.filter(|_| tape.percent(20)).map(|_| other);
+    let circuit = special && tape.percent(15);
+    let laps = if circuit || special && tape.percent(12) { 2 + tape.below(3) } else { 1 };
+    Part { kind, from, to, laps, circuit, stops, neutral, neutral_too, shares_entry }
 }
