@@ -215,6 +215,11 @@ async fn who(
     headers: &HeaderMap,
     offered: &[String],
 ) -> Result<(Who, Option<&'static str>), Answer> {
+    #[cfg(feature = "echo")]
+    if let Some(place) = shard.admission.unauthenticated() {
+        let until = Instant::now() + Duration::from_secs(3600);
+        return Ok((Who::Nobody { until, _place: place }, None));
+    }
     let offers = |name: &str| offered.iter().any(|other| other == name);
     let credentials = match credentials(headers) {
         Ok(Some(credentials @ Credentials::Bearer(_))) => Some(credentials),

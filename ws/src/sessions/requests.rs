@@ -9,6 +9,8 @@ use super::deliver::delay_of;
 use super::{Effect, Purpose, Sessions, Subscriber};
 use crate::auth::{AuthRefusal, Credentials, Identity};
 use crate::authz::Decision;
+#[cfg(feature = "echo")]
+use crate::frame;
 use crate::frame::CloseCode;
 use crate::incoming::{self, Broken, Message};
 use crate::protocol::{self, ClientId, ErrorCode, Request, Wishes};
@@ -31,6 +33,12 @@ impl Sessions {
         }
         let Some(session) = self.get(key).filter(|session| session.closing.is_none()) else { return };
         session.unanswered_pings = 0;
+        #[cfg(feature = "echo")]
+        match &message {
+            Message::Text(text) => return self.tell(key, frame::whole(frame::Kind::Text, text)),
+            Message::Binary(bytes) => return self.tell(key, frame::whole(frame::Kind::Binary, bytes)),
+            _ => {}
+        }
         if !session.messages.take(now) {
             self.metrics.refuse("messages");
             self.close(key, CloseCode::Policy, "too many messages");
