@@ -12,6 +12,7 @@
 //! It runs beside everything else: without race rules, while the instance stands by, and with the database away.
 
 mod authz;
+mod channel;
 mod conflate;
 mod feed;
 mod fix;
@@ -37,6 +38,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use ws::fix::DelayMs;
 
+pub(crate) use self::channel::Channel;
 pub(crate) use self::feed::FeedSource;
 pub(crate) use self::sink::Sink;
 pub(crate) use self::status::Status;

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) redis: RedisSettings,
     /// With the extra roots to trust.
     pub(crate) postgres: PostgresEndpoint,
+    /// Files of extra roots to trust, for whatever else is connected to.
+    pub(crate) extra_roots: Vec<PathBuf>,
     pub(crate) write: WriteSettings,
     /// Threads that evaluate positions.
     pub(crate) lanes: usize,
@@ -207,6 +209,7 @@ impl Typed<'_> {
                 dlq_max_entries: self.number(Id::DlqMaxEntries)?,
             },
             postgres: roots.iter().fold((**postgres).clone(), PostgresEndpoint::trusting),
+            extra_roots: roots.iter().map(PathBuf::from).collect(),
             write: WriteSettings {
                 batch_rows: self.number(Id::WriteBatchSize)?,
                 batch_age: self.millis(Id::WriteBatchAgeMs)?,

@@ -78,8 +78,8 @@ pub(super) async fn take(
     }
 }
 
-/// Keeps the name until `end`, and gives it back then. Cancels `work` when another process has it.
-pub(super) async fn keep(guard: Guard, events: Arc<Events>, work: CancellationToken, end: CancellationToken) {
+/// Keeps the name until `end`, and gives it back then. Cancels `lost` when another process has it.
+pub(super) async fn keep(guard: Guard, events: Arc<Events>, lost: CancellationToken, end: CancellationToken) {
     loop {
         tokio::select! {
             () = end.cancelled() => break,
@@ -92,7 +92,7 @@ pub(super) async fn keep(guard: Guard, events: Arc<Events>, work: CancellationTo
             }
             Ok(Beat::Lost { holder }) => {
                 tracing::error!(holder, "another process works under the name of this instance");
-                work.cancel();
+                lost.cancel();
                 return;
             }
             Err(error) => events.peer_down(Peer::redis, &error),
