@@ -256,12 +256,8 @@ mod tests {
     }
 
     /// These have no sample before the first of their kind.
-    const FAMILIES: [&str; 4] = [
-        "live_auth_attempts",
-        "live_authz_decisions",
-        "live_refused",
-        "live_sessions_closed",
-    ];
+    const FAMILIES: [&str; 4] =
+        ["live_auth_attempts", "live_authz_decisions", "live_refused", "live_sessions_closed"];
 
     #[test]
     fn every_metric_is_documented_and_nothing_else_is() {
