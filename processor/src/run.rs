@@ -8,7 +8,7 @@
 //! ```
 
 mod acker;
-mod backoff;
+pub(crate) mod backoff;
 mod courses;
 pub(crate) mod events;
 mod guard;
@@ -17,13 +17,13 @@ mod http;
 mod judge;
 mod lease;
 mod mailbox;
-mod metrics;
+pub(crate) mod metrics;
 mod names;
 mod persist;
 mod reader;
 mod recompute;
-mod reference;
-mod relay;
+pub(crate) mod reference;
+pub(crate) mod relay;
 mod servers;
 mod shift;
 mod sink;
@@ -43,6 +43,7 @@ use self::health::Health;
 use self::servers::Servers;
 use self::shift::{Duty, Ended};
 use crate::config::Settings;
+use crate::live::Channel;
 
 /// Serves until `stop`: everything that was read is committed and acknowledged then.
 ///
@@ -60,30 +61,59 @@ pub(crate) async fn serve(settings: &Settings, stop: &CancellationToken) -> anyh
     let Some(guard) = guard::take(&broker, &settings.instance_id, &events, stop).await? else {
         return Ok(());
     };
+    // The name is kept until all is done: its live group is ours as long as the name is.
+    let (lost, done) = (CancellationToken::new(), CancellationToken::new());
+    let guard = tokio::spawn(guard::keep(guard, Arc::clone(&events), lost.clone(), done.clone()));
+    let worked = serve_named(settings, broker, &events, &health, stop, &lost).await;
+    done.cancel();
+    guard.await?;
+    worked?;
+    if lost.is_cancelled() && !stop.is_cancelled() {
+        bail!("another process works under the name {}; this one has stopped", settings.instance_id);
+    }
+    Ok(())
+}
+
+/// Serves until `stop`, or until the name is lost.
+async fn serve_named(
+    settings: &Settings,
+    broker: Broker,
+    events: &Arc<Events>,
+    health: &Health,
+    stop: &CancellationToken,
+    lost: &CancellationToken,
+) -> anyhow::Result<()> {
     let guarded = stop.child_token();
-    let guard = tokio::spawn(guard::keep(guard, Arc::clone(&events), guarded.clone()));
+    let live = Channel::start(settings, events, health.live(), guarded.child_token()).await?;
+    let live = tokio::spawn({
+        let (guarded, lost) = (guarded.clone(), lost.clone());
+        async move {
+            // While positions that were read are still committed, clients go already.
+            tokio::select! {
+                () = guarded.cancelled() => {}
+                () = lost.cancelled() => guarded.cancel(),
+            }
+            if let Some(live) = live {
+                live.end(!lost.is_cancelled()).await;
+            }
+        }
+    });
     servers::warn_of_durability(&broker).await;
     let watch =
-        tokio::spawn(servers::watch(broker.clone(), names::StreamNames::of(settings), Arc::clone(&events)));
-
+        tokio::spawn(servers::watch(broker.clone(), names::StreamNames::of(settings), Arc::clone(events)));
     health.set_phase("waiting for postgresql");
-    let worked = match Servers::reach(settings, broker, &events, &guarded).await {
+    let worked = match Servers::reach(settings, broker, events, &guarded).await {
         Ok(Some(servers)) => {
             health.asks(servers.judge.clone());
-            work(settings, &servers, &events, &health, &guarded).await
+            work(settings, &servers, events, health, &guarded).await
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
     watch.abort();
-    let lost_name = guarded.is_cancelled() && !stop.is_cancelled();
     guarded.cancel();
-    guard.await?;
-    worked?;
-    if lost_name {
-        bail!("another process works under the name {}; this one has stopped", settings.instance_id);
-    }
-    Ok(())
+    live.await?;
+    worked
 }
 
 /// Shift after shift.

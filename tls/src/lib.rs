@@ -1,6 +1,6 @@
-//! Whom to trust and how to show oneself when connecting by TLS.
+//! Whom to trust and how to show oneself by TLS.
 //!
-//! The one place that builds a [`ClientConfig`]: broker, database and schema jobs all connect with what stands here,
+//! The one place that builds a [`ClientConfig`] or a [`ServerConfig`]: broker, database and schema jobs all connect with what stands here,
 //! by rustls with ring, and no OpenSSL. Files are read when a configuration is built, so a renewed certificate
 //! counts from the next connection on.
 
@@ -11,11 +11,11 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+pub use rustls::{ClientConfig, ServerConfig};
 
 pub use explain::{explain, refusal};
 
@@ -93,14 +93,36 @@ pub fn client_config(options: &Options) -> Result<ClientConfig, Error> {
     };
     match &options.identity {
         None => Ok(builder.with_no_client_auth()),
-        Some(Identity { certificate, key }) => {
-            let chain = roots::certificates(certificate)?;
-            let private = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| Error::File { path: key.clone(), problem: roots::problem(&error) })?;
-            builder
-                .with_client_auth_cert(chain, private)
-                .map_err(|error| Error::File { path: certificate.clone(), problem: error.to_string() })
+        Some(identity) => {
+            let (chain, key) = identity.load()?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| identity.refused(&error))
         }
+    }
+}
+
+/// A configuration to serve browsers with, by HTTP/1.1. No client is asked for a certificate.
+///
+/// # Errors
+/// A file is missing or malformed, or the key is another certificate's.
+pub fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
+    let (chain, key) = identity.load()?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| identity.refused(&error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+impl Identity {
+    fn load(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
+        let chain = roots::certificates(&self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| Error::File { path: self.key.clone(), problem: roots::problem(&error) })?;
+        Ok((chain, key))
+    }
+
+    fn refused(&self, error: &rustls::Error) -> Error {
+        Error::File { path: self.certificate.clone(), problem: error.to_string() }
     }
 }
 

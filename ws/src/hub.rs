@@ -47,9 +47,9 @@ impl Hub {
         self.tell(&News::Seed(delay, fixes.into())).await;
     }
 
-    /// Says that a fix was wrong, and which one is the latest now. No snapshot shows it any more.
-    pub async fn withdraw(&self, device: Arc<str>, ts_ms: i64, before: Option<LiveFix>) {
-        self.tell(&News::Withdraw { device, ts_ms, before: before.map(Arc::new) }).await;
+    /// Says that a fix was wrong, and which one is the latest of its feed now. No snapshot shows it any more.
+    pub async fn withdraw(&self, delay: DelayMs, device: Arc<str>, ts_ms: i64, before: Option<LiveFix>) {
+        self.tell(&News::Withdraw { delay, device, ts_ms, before: before.map(Arc::new) }).await;
     }
 
     /// Replaces who is where.

@@ -32,7 +32,7 @@ pub(crate) enum News {
     Tick(DelayMs, Arc<Tick>),
     Race { delay: DelayMs, frames: Arc<[Arc<RaceFrame>]>, read_to: Seq },
     Seed(DelayMs, Arc<[LiveFix]>),
-    Withdraw { device: Arc<str>, ts_ms: i64, before: Option<Arc<LiveFix>> },
+    Withdraw { delay: DelayMs, device: Arc<str>, ts_ms: i64, before: Option<Arc<LiveFix>> },
     Directory(Arc<Directory>),
     Rights(AuthzChange),
 }
@@ -197,8 +197,8 @@ impl Shard {
                 self.with(|sessions| sessions.seed(delay, &fixes));
                 return;
             }
-            News::Withdraw { device, ts_ms, before } => {
-                self.with(|sessions| sessions.withdraw(&device, ts_ms, before.as_deref()));
+            News::Withdraw { delay, device, ts_ms, before } => {
+                self.with(|sessions| sessions.withdraw(delay, &device, ts_ms, before.as_deref()));
                 return;
             }
             News::Directory(directory) => {

@@ -12,6 +12,7 @@
 
 mod arbitrary;
 mod broker_loss;
+mod channel;
 mod config;
 mod fleet;
 mod kill;

@@ -256,8 +256,8 @@ impl Sessions {
     }
 
     /// A fix turned out to be wrong: no snapshot shows it any more.
-    pub(crate) fn withdraw(&mut self, device: &str, ts_ms: i64, before: Option<&LiveFix>) {
-        for feed in self.feeds.values_mut() {
+    pub(crate) fn withdraw(&mut self, delay: DelayMs, device: &str, ts_ms: i64, before: Option<&LiveFix>) {
+        if let Some(feed) = self.feeds.get_mut(&delay) {
             feed.withdraw(device, ts_ms, before);
         }
     }

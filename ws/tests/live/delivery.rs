@@ -88,9 +88,9 @@ async fn a_snapshot_begins_with_storage_and_forgets_what_was_wrong() {
     };
     assert_eq!(latest(client.subscribe(1).await), [("a".into(), 10), ("b".into(), 25)]);
 
-    live.hub.withdraw("a".into(), 10, Some(stored("a", 5))).await;
-    live.hub.withdraw("b".into(), 25, None).await;
-    live.hub.withdraw("b".into(), 7, None).await;
+    live.hub.withdraw(DelayMs::NONE, "a".into(), 10, Some(stored("a", 5))).await;
+    live.hub.withdraw(DelayMs::NONE, "b".into(), 25, None).await;
+    live.hub.withdraw(DelayMs::NONE, "b".into(), 7, None).await;
     assert_eq!(latest(client.subscribe(1).await), [("a".into(), 5)]);
 
     // Nobody is in the event any more.
