@@ -19,6 +19,7 @@ mod kill;
 mod letters;
 mod link;
 mod outage;
+mod past;
 mod platform;
 mod poison;
 mod recompute;

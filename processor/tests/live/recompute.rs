@@ -44,7 +44,7 @@ fn answer(platform: &Platform, id: &str) -> BTreeMap<String, String> {
     found.unwrap()
 }
 
-fn ask(platform: &Platform, fields: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub fn ask(platform: &Platform, fields: &[(&str, &str)]) -> BTreeMap<String, String> {
     answer(platform, &request(platform, fields))
 }
 
@@ -60,7 +60,7 @@ fn field(answer: &BTreeMap<String, String>, name: &str) -> i64 {
 }
 
 /// Flags the fixes of a device, or takes the flags back, within these seconds after the beginning.
-fn flag(platform: &Platform, n: u32, seconds: std::ops::Range<i64>, faulty: bool) {
+pub fn flag(platform: &Platform, n: u32, seconds: std::ops::Range<i64>, faulty: bool) {
     platform.sql(&format!(
         "UPDATE positions SET faulty = {faulty} WHERE device_id = '{}' AND ts >= '{}' AND ts < '{}'",
         device(n),
@@ -70,12 +70,12 @@ fn flag(platform: &Platform, n: u32, seconds: std::ops::Range<i64>, faulty: bool
 }
 
 /// The fixes of a fleet without those that [`flag`] flags.
-fn without(fixes: &[Entry], n: u32, seconds: std::ops::Range<i64>) -> Vec<Entry> {
+pub fn without(fixes: &[Entry], n: u32, seconds: std::ops::Range<i64>) -> Vec<Entry> {
     let (from, to) = (crate::fleet::ts(seconds.start * 1_000), crate::fleet::ts(seconds.end * 1_000));
     fixes.iter().filter(|fix| fix.device != device(n) || fix.ts < from || fix.ts >= to).cloned().collect()
 }
 
-fn judged(platform: &Platform, fixes: &[Entry]) -> Vec<String> {
+pub fn judged(platform: &Platform, fixes: &[Entry]) -> Vec<String> {
     platform.wait_until_done(PATIENCE);
     let expected = expected(platform, fixes);
     wait("the records are those of a replay", PATIENCE, || records(platform) == expected);
@@ -83,7 +83,7 @@ fn judged(platform: &Platform, fixes: &[Entry]) -> Vec<String> {
 }
 
 /// A worker that has judged a fleet.
-fn field_of(devices: u32) -> (Platform, Vec<Entry>, Worker) {
+pub fn field_of(devices: u32) -> (Platform, Vec<Entry>, Worker) {
     let platform = Platform::start().with_course(&course(devices));
     let fixes = race(devices, 250);
     let worker = platform.worker(SETTINGS);

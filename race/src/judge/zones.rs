@@ -149,8 +149,10 @@ fn passage<'a>(
 fn mean_ckmh(zone: &ZonePlan, parts: &[Part]) -> Option<i64> {
     let (um, us) = match zone.row.length_meters {
         Some(length_m) => {
-            let us = parts.last()?.to.at.micros() - parts.first()?.from.at.micros();
-            (round_to(length_m, 1e6), us)
+            let (from, to) = (parts.first()?.from, parts.last()?.to);
+            // Where only the clock says when, nobody knows where.
+            let _seen = from.odometer.zip(to.odometer)?;
+            (round_to(length_m, 1e6), to.at.micros() - from.at.micros())
         }
         None => parts.iter().try_fold((0, 0), |(um, us), part| {
             let (from, to) = (part.from.odometer?, part.to.odometer?);

@@ -63,8 +63,10 @@ pub(crate) fn stage(d: &mut Differences, at: &str, engine: &[Penalty], oracle: &
     let mut engine: Vec<&Penalty> = engine.iter().collect();
     let mut oracle: Vec<&Charge> = oracle.iter().collect();
     let from = |p: &Penalty| p.inputs["window"][0].as_str().map(str::to_owned);
-    engine.sort_by_cached_key(|p| (p.segment_id, p.evaluator.clone(), p.kind.clone(), from(p), p.penalty_ms));
-    oracle.sort_by_cached_key(|c| (c.segment, c.evaluator, c.kind.clone(), c.window, c.ms));
+    engine.sort_by_cached_key(|p| {
+        (p.segment_id, p.evaluator.clone(), p.kind.clone(), from(p), p.formula_id, p.penalty_ms)
+    });
+    oracle.sort_by_cached_key(|c| (c.segment, c.evaluator, c.kind.clone(), c.window, c.formula, c.ms));
     let mut more = More::default();
     let same =
         engine.len() == oracle.len() && engine.iter().zip(&oracle).all(|(e, o)| is_same(e, o, by, &mut more));

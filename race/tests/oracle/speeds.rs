@@ -75,7 +75,18 @@ impl Ride<'_> {
         let begun = visit.begun && whole[0].1 > within.0 && (whole[0].0 >= within.0 || seen(segment.start));
         let cut = last >= within.1 && !seen(segment.finish);
         let ended = (visit.ended || segment.finish.is_some()) && !cut;
-        if !(row_holds && begun && ended) {
+        // Where a row begins or ceases to hold, the clock says when, and nothing says where.
+        let of_segment = self.tables.speed_limit_zones.iter().filter(|z| z.segment_id == zone.segment_id);
+        let clock: Vec<f64> = of_segment
+            .flat_map(|z| [z.valid_from, z.valid_to])
+            .flatten()
+            .map(|t| self.place_at(ms(t)))
+            .collect();
+        let edges: Vec<f64> = match zone.length_meters {
+            Some(_) => vec![first, last],
+            None => own.iter().flat_map(|part| [part.0, part.1]).collect(),
+        };
+        if !(row_holds && begun && ended) || edges.iter().any(|edge| clock.contains(edge)) {
             return None;
         }
         let (mut metres, mut us) = (0.0, 0.0);
