@@ -306,3 +306,19 @@ fn until_an_instant_that_a_person_set_the_end_of_the_track_matters() {
         assert_eq!(follower.end_matters(event, entry, last), matters, "{second}");
     }
 }
+
+#[test]
+fn when_a_row_of_a_zone_ceases_to_hold_the_end_of_the_track_matters() {
+    let course = course(&edited_zone(50));
+    let (event, entry) = (&course.events[0], &course.events[0].entries[0]);
+    for (from, to, matters) in
+        [(150.0, 199.0, false), (199.0, 200.0, true), (200.0, 201.0, true), (201.0, 250.0, false)]
+    {
+        let (mut follower, mut scratch) = (Follower::new(event), Scratch::default());
+        for position in rally::fixes(&[(100.0, 0.0), (from, 100.0), (to, 110.0), (to + 1.0, 111.0)]) {
+            follower.track.push(&position, &mut scratch.moved);
+        }
+        let movement = scratch.moved.iter().find(|movement| movement.to.ts == at(to)).unwrap();
+        assert_eq!(follower.end_matters(event, entry, movement), matters, "{from}");
+    }
+}
