@@ -27,4 +27,5 @@ mod sizes;
 mod start;
 mod state;
 mod two;
+mod viewer;
 mod worker;
