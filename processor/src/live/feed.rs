@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use pipeline::batch::StreamId;
 use pipeline::broker::{Broker, BrokerError};
 use pipeline::decode::Decoder;
-use pipeline::source::redis::{Delivery, Endpoint, ReadError, ReaderConfig, Start, StreamReader};
+use pipeline::source::redis::{Delivery, Endpoint, ReadError, ReaderConfig, Remedy, Start, StreamReader};
 use race::time::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,8 @@ const DELAYED_LOOK_EVERY: Duration = Duration::from_millis(250);
 const DELAYED_OVERLAP_MS: u64 = 60_000;
 /// Entries that a delayed feed asks for at once.
 const DELAYED_READ_ENTRIES: usize = 2_048;
+/// While a feed is in a backlog, or delayed, it is looked so often whether the stream was trimmed before it.
+const TRIM_LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long the broker's time is believed to go on like ours.
 const CLOCK_HOLDS: Duration = Duration::from_secs(60);
 
@@ -102,6 +104,9 @@ struct State {
     told_read_to: Seq,
     /// The feed is in a backlog.
     is_behind: bool,
+    /// From here on it is not known yet whether the stream was trimmed before it was read.
+    unchecked: Option<Seq>,
+    checked: Instant,
     has_begun: bool,
     /// The broker's time, and when it was asked for.
     clock: Option<(u64, Instant)>,
@@ -119,6 +124,8 @@ impl<K: Sink> Feed<K> {
             published: Instant::now(),
             told_read_to: Seq::ZERO,
             is_behind: false,
+            unchecked: None,
+            checked: Instant::now(),
             has_begun: false,
             clock: None,
         };
@@ -126,12 +133,19 @@ impl<K: Sink> Feed<K> {
             let Err(end) = self.session(&mut state, &mut backoff).await;
             let error = match end {
                 End::Stopped => return,
-                End::Read(error) => error.to_string(),
-                End::Broker(error) => error.to_string(),
+                End::Read(error) if error.remedy() == Remedy::MakeGroup => None,
+                End::Read(error) => Some(error.to_string()),
+                End::Broker(error) => Some(error.to_string()),
             };
-            self.events.peer_down(Peer::redis, &error);
-            if self.delay == DelayMs::NONE {
-                self.status.fails(&error);
+            match error {
+                // It is made again where it was.
+                None => tracing::warn!(group = self.source.group, "the live group vanished"),
+                Some(error) => {
+                    self.events.peer_down(Peer::redis, &error);
+                    if self.delay == DelayMs::NONE {
+                        self.status.fails(&error);
+                    }
+                }
             }
             state.clock = None;
             tokio::select! {
@@ -188,12 +202,14 @@ impl<K: Sink> Feed<K> {
                 delivery = reader.next(start), if !is_full && !idle => {
                     let delivery = delivery?;
                     backoff.reset();
+                    self.events.peer_up(Peer::redis);
                     if is_live {
                         self.status.works();
                     }
                     // What a delayed feed is not shown yet it need not ask for at once.
                     idle = !is_live && delivery.ends_reply && !delivery.is_full;
                     self.take_in(state, delivery, due_ms);
+                    self.look_for_trimmed(state).await?;
                 }
             }
         }
@@ -206,6 +222,8 @@ impl<K: Sink> Feed<K> {
             if !state.has_begun {
                 let due_ms = self.unless_told(self.due_ms(state)).await?;
                 state.waiting.saw(seq(end_of(due_ms.saturating_sub(DELAYED_OVERLAP_MS))));
+                // That the stream does not reach back further is no loss.
+                state.unchecked = Some(seq(end_of(due_ms)));
                 state.has_begun = true;
             }
             return Ok(());
@@ -221,7 +239,9 @@ impl<K: Sink> Feed<K> {
         let set = self.broker.set_group(&source.stream, &source.group, after.map(id));
         let begins = seq(self.unless_told(set).await?);
         state.waiting.saw(begins);
-        if !state.has_begun {
+        if state.has_begun {
+            state.unchecked.get_or_insert(begins);
+        } else {
             tracing::info!(group = source.group, after = %begins, "the live channel reads the stream");
         }
         state.has_begun = true;
@@ -247,6 +267,7 @@ impl<K: Sink> Feed<K> {
     /// Keeps what is shown of a part of a reply.
     fn take_in(&self, state: &mut State, delivery: Delivery, due_ms: u64) {
         let Delivery { batch, oversized, interval, ends_reply, is_full, .. } = delivery;
+        let before = state.waiting.read_to();
         let entries = batch.len() + oversized.len();
         let decoded = state.decoder.decode(batch);
         let shown = self.shown.load();
@@ -265,6 +286,9 @@ impl<K: Sink> Feed<K> {
         let age_ms = last.map_or(0, |last: StreamId| due_ms.saturating_sub(last.ms));
         if ends_reply {
             state.is_behind = is_full && age_ms > BACKLOG_MS;
+            if state.is_behind || self.delay != DelayMs::NONE {
+                state.unchecked.get_or_insert(before);
+            }
         }
         if self.delay == DelayMs::NONE {
             let metrics = &self.events.metrics;
@@ -278,6 +302,31 @@ impl<K: Sink> Feed<K> {
                 .inc_by(undecoded as u64);
             metrics.live_fixes.get_or_create(&LiveKind { kind: LiveFixes::no_event }).inc_by(nowhere);
         }
+    }
+
+    /// Whether entries were trimmed from the stream before they were read: what is not known to have been there is a hole.
+    async fn look_for_trimmed(&self, state: &mut State) -> Result<(), End> {
+        let Some(from) = state.unchecked else { return Ok(()) };
+        let is_lasting = state.is_behind || self.delay != DelayMs::NONE;
+        if is_lasting && state.checked.elapsed() < TRIM_LOOK_EVERY {
+            return Ok(());
+        }
+        let facts = self.broker.facts(&self.source.stream, &self.source.group);
+        let facts = self.unless_told(facts).await?;
+        // Where nothing was ever trimmed the first entry may have come long after the one that was read last.
+        let trimmed = facts.stream.filter(|stream| stream.entries_added != Some(stream.length));
+        let first = trimmed.and_then(|stream| stream.first).map(seq);
+        if let Some(first) = first.filter(|first| *first > from) {
+            self.events.metrics.live_trimmed.inc();
+            tracing::warn!(
+                delay_ms = self.delay.0, after = %from, before = %first,
+                "entries were trimmed from the stream before the live channel read them; raise its MAXLEN"
+            );
+            state.waiting.missed(from, first);
+        }
+        state.unchecked = is_lasting.then(|| state.waiting.read_to());
+        state.checked = Instant::now();
+        Ok(())
     }
 
     /// Gives the hub what waits, unless it is busy.

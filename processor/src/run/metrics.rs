@@ -182,6 +182,8 @@ metrics! {
         "Entries that the live channel read";
     live_fixes: Family<LiveKind, Counter> = Family::default(), "processor_live_fixes", NONE,
         "Entries that the live channel read, by what became of them";
+    live_trimmed: Counter = Counter::default(), "processor_live_trimmed", NONE,
+        "Times at which entries were trimmed from the stream before the live channel read them";
     live_lag_seconds: Level = Level::default(), "processor_live_lag", Some(Unit::Seconds),
         "Age of the entries that the live channel read last";
     live_devices: Gauge = Gauge::default(), "processor_live_devices", NONE,

@@ -4,9 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::fleet::{course, keys, race};
+use crate::fleet::{course, device, keys, race};
 use crate::platform::{GROUP, Platform, STREAM, wait};
 use crate::records::stored;
+use crate::viewer::{Viewer, open_directus};
 use crate::worker::Worker;
 
 const ON: [(&str, &str); 4] = [
@@ -169,4 +170,68 @@ fn a_port_that_is_taken_ends_with_1_and_half_a_certificate_with_2() {
         platform.worker(&with(&[("LIVE_WS_TLS_CERT", "cert.pem"), ("LIVE_WS_TLS_KEY", "key.pem")]));
     assert_eq!(worker.end(Duration::from_secs(30)).code(), Some(1));
     assert!(worker.log().contains("cert.pem"), "{}", worker.log());
+}
+
+#[test]
+fn a_viewer_sees_what_was_stored_what_comes_and_what_is_flagged() {
+    let platform = Platform::start().with_course(&course(5));
+    let fixes = race(5, 4);
+    let directus = open_directus();
+    let mut worker = platform.worker(&with(&[("DIRECTUS_BASE_URL", &directus)]));
+    worker.wait_until_ready();
+    wait_until_it_serves(&worker);
+    // Stored before the devices are looked for, or shown as it comes: the snapshot has it either way.
+    platform.add(&fixes[..5]);
+    platform.wait_until_done(Duration::from_secs(20));
+    let published = "processor_live_fixes_total{kind=\"published\"}";
+    wait("all of them are known", Duration::from_secs(20), || {
+        worker.metric("processor_live_seeds_total") + worker.metric(published) > 4.0
+    });
+
+    let topic = "event:00000000-0000-0000-0000-000000000001";
+    let mut viewer = Viewer::connect(port(&worker));
+    viewer.subscribe(topic);
+    let subscribed = viewer.wait_for("subscribed");
+    assert_eq!(subscribed["snapshot"].as_array().unwrap().len(), 5, "{subscribed}");
+    platform.add(&fixes[5..10]);
+    let mut seen: Vec<String> =
+        (0..5).map(|_| viewer.wait_for("position")["deviceId"].as_str().unwrap().to_owned()).collect();
+    seen.sort();
+    assert_eq!(seen, (1..=5).map(device).collect::<Vec<_>>());
+    platform.wait_until_done(Duration::from_secs(20));
+
+    let flag = format!("UPDATE positions SET faulty = true WHERE device_id = '{}'", device(1));
+    platform.sql(&flag);
+    let _: String = platform.redis("XADD reference:changed * what faulty");
+    wait("it is withdrawn", Duration::from_secs(20), || {
+        worker.metric("processor_live_withdrawn_total") > 0.0
+    });
+    let mut other = Viewer::connect(port(&worker));
+    other.subscribe(topic);
+    let subscribed = other.wait_for("subscribed");
+    assert_eq!(subscribed["snapshot"].as_array().unwrap().len(), 4, "{subscribed}");
+    assert!(!subscribed.to_string().contains(&device(1)), "{subscribed}");
+
+    // From now on this audience sees it later.
+    platform.sql("INSERT INTO live_delays VALUES ('00000000-0000-0000-0000-000000000001', NULL, 4)");
+    let _: String = platform.redis("XADD reference:changed * what delays");
+    wait("the delay counts", Duration::from_secs(20), || worker.metric("processor_live_delayed_feeds") > 0.0);
+    viewer.watch(Duration::from_millis(500));
+    platform.add(&fixes[10..15]);
+    let early = viewer.watch(Duration::from_millis(3_000));
+    assert!(early.iter().all(|frame| !is_of(frame, &fixes[10..15])), "{early:?}");
+    let late = viewer.watch(Duration::from_millis(4_000));
+    assert_eq!(late.iter().filter(|frame| is_of(frame, &fixes[10..15])).count(), 5, "{late:?}");
+    assert!(worker.terminate().success(), "{}", worker.log());
+}
+
+/// Whether a frame is a position of one of these.
+fn is_of(frame: &serde_json::Value, fixes: &[crate::fleet::Entry]) -> bool {
+    let of = |fix: &crate::fleet::Entry| {
+        let payload: serde_json::Value = serde_json::from_str(&fix.payload).unwrap();
+        frame["deviceId"] == *fix.device
+            && frame["lat"] == payload["latitude"]
+            && frame["lon"] == payload["longitude"]
+    };
+    frame["type"] == "position" && fixes.iter().any(of)
 }

@@ -28,4 +28,5 @@ mod sizes;
 mod start;
 mod state;
 mod two;
+mod viewer;
 mod worker;

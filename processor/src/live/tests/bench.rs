@@ -74,7 +74,7 @@ impl Sent {
         Self { device, second, priority: 0 }
     }
 
-    fn fields(&self) -> [(&'static str, String); 4] {
+    pub(super) fn fields(&self) -> [(&'static str, String); 4] {
         let (device, ts) = (device(self.device), Timestamp::from_millis(BEGIN_MS + self.second * 1_000));
         let payload = format!(
             r#"{{"device_id":"{device}","timestamp":"{ts}","latitude":41.3,"longitude":19.8,"altitude":1,"angle":90,"speed":63,"satellites":11,"priority":{},"attributes":{{}}}}"#,

@@ -97,3 +97,33 @@ async fn of_a_backlog_only_the_latest_is_shown() {
     assert_eq!(bench.redis::<usize>(&format!("XLEN {STREAM}")), sent.len() + 2, "the stream is as it was");
     running.end(true).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_trimmed_before_it_was_read_is_a_hole() {
+    let bench = Bench::new();
+    let running = bench.start(rows(DEVICES)).await;
+    bench.add(&[Sent::of(1, 1), Sent::of(1, 2)]);
+    bench.book.until("both", |book| (book.fixes(LIVE).len() == 2).then_some(())).await;
+    // The feed is cut off, much comes, and only the last of it stays.
+    let mut all = redis::pipe();
+    all.atomic().cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal");
+    for second in 3..200 {
+        let command = all.cmd("XADD").arg(STREAM).arg("*");
+        for (name, value) in Sent::of(1, second).fields() {
+            command.arg(name).arg(value);
+        }
+    }
+    all.cmd("XTRIM").arg(STREAM).arg("MAXLEN").arg("=").arg(10);
+    let _: redis::Value = all.query(&mut bench.control()).unwrap();
+    let is_told = |book: &super::book::Book| {
+        let batches: Vec<FixBatch> = book.batches(LIVE).into_iter().map(|(batch, _)| batch).collect();
+        batches.iter().any(|batch| batch.hole.is_some()).then_some(batches)
+    };
+    let batches = bench.book.until("the hole", is_told).await;
+    let fixes: Vec<&LiveFix> = batches.iter().flat_map(|batch| &batch.fixes).collect();
+    assert_eq!(fixes.len(), 12, "what is left is shown");
+    let holes: Vec<(Seq, Seq)> = batches.iter().filter_map(|batch| batch.hole).collect();
+    assert_eq!(holes, [(fixes[1].seq, fixes[2].seq)]);
+    assert_eq!(bench.events.metrics.live_trimmed.get(), 1);
+    running.end(true).await;
+}
