@@ -93,8 +93,7 @@ impl Viewer {
     /// The next frame that there is.
     fn next(&mut self) -> Option<Value> {
         self.receive();
-        loop {
-            let [first, second, rest @ ..] = &self.bytes[..] else { break };
+        while let [first, second, rest @ ..] = &self.bytes[..] {
             let (head, len) = match (second & 0x7f, rest) {
                 (126, [a, b, ..]) => (4, usize::from(u16::from_be_bytes([*a, *b]))),
                 (126 | 127, _) => break,
