@@ -154,13 +154,13 @@ pub(crate) fn start<A: Audience, K: Sink>(
 impl Running {
     /// Stops, and takes the group away, unless another process has our name and with it the group.
     pub(crate) async fn end(mut self, is_ours: bool) {
-        self.status.is_not("the live channel has stopped");
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!("a part of the live channel failed: {error}");
             }
         }
+        self.status.is_not("the live channel has stopped");
         if !is_ours {
             return;
         }

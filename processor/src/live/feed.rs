@@ -177,6 +177,9 @@ impl<K: Sink> Feed<K> {
         config.block = source.batch_block;
         config.read_count = if is_live { source.batch_size } else { DELAYED_READ_ENTRIES };
         let mut reader = self.unless_told(StreamReader::connect(&source.endpoint, config)).await?;
+        if is_live {
+            self.status.begins();
+        }
         let mut due_ms = 0;
         let mut idle = false;
         loop {
@@ -189,6 +192,8 @@ impl<K: Sink> Feed<K> {
                 false => Start::Between(id(state.waiting.read_to()), end_of(due_ms)),
             };
             let is_full = state.waiting.is_full();
+            // The last reply of a backlog may be full, and the next read wait for long.
+            let is_held_back = state.is_behind && state.publishing.is_none() && !state.waiting.is_empty();
             let publishing = async {
                 match &mut state.publishing {
                     Some(publishing) => publishing.await,
@@ -199,6 +204,7 @@ impl<K: Sink> Feed<K> {
                 () = self.stop.cancelled() => return Err(End::Stopped),
                 () = publishing => state.publishing = None,
                 () = sleep(DELAYED_LOOK_EVERY), if idle => idle = false,
+                () = sleep(BACKLOG_PUBLISH_EVERY), if is_held_back => {}
                 delivery = reader.next(start), if !is_full && !idle => {
                     let delivery = delivery?;
                     backoff.reset();

@@ -36,6 +36,15 @@ impl Status {
         *self.state() = State::No(why);
     }
 
+    /// The stream can be read, as far as is known: an idle one says nothing for as long as a read waits. After a failure
+    /// only a read tells that it is over.
+    pub(super) fn begins(&self) {
+        let mut state = self.state();
+        if matches!(*state, State::No(_)) {
+            *state = State::Works;
+        }
+    }
+
     /// The stream was read.
     pub(super) fn works(&self) {
         *self.state() = State::Works;
@@ -73,6 +82,7 @@ mod tests {
         let status = Status::default();
         assert!(status.trouble().unwrap().contains("starting"));
         status.fails("away");
+        status.begins();
         assert_eq!(status.trouble().unwrap(), "reading the stream: away");
         status.works();
         assert_eq!(status.trouble(), None);
@@ -80,5 +90,7 @@ mod tests {
         assert_eq!(status.trouble(), None);
         status.is_not("the live channel has stopped");
         assert!(status.trouble().is_some());
+        status.begins();
+        assert_eq!(status.trouble(), None);
     }
 }

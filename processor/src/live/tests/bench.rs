@@ -97,7 +97,7 @@ impl Bench {
             group: format!("live-broadcast-{instance}"),
             instance: instance.into(),
             batch_size: 100,
-            batch_block: Duration::from_millis(100),
+            batch_block: Duration::from_secs(25),
         };
         Plan { source, group_prefix: "live-broadcast".into(), refresh: Duration::from_millis(300) }
     }

@@ -86,6 +86,11 @@ async fn of_a_backlog_only_the_latest_is_shown() {
         batches.last().is_some_and(|batch| batch.read_to == last).then_some(batches)
     };
     let batches = bench.book.until("it has caught up", is_last).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "the last read is not waited for: {:?}",
+        begun.elapsed()
+    );
     let shown: usize = batches.iter().map(|batch| batch.fixes.len()).sum();
     assert!(shown < sent.len() / 2, "{shown} of {} within {:?}", sent.len(), begun.elapsed());
     assert_nothing_unsaid(&sent, &ids, &batches);
