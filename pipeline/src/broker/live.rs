@@ -72,7 +72,8 @@ impl Broker {
 
     /// Destroys the groups named `{prefix}-{instance}` of instances that no process has the name of any more, see
     /// [`Broker::guard_instance`]. One that somebody has read within `idle` is left alone: a program that does not guard
-    /// its name may live; so are all other groups. Tells the names of those that are gone.
+    /// its name may live, where the broker tells; so are `own` and all other groups. Tells the names of those that are
+    /// gone.
     ///
     /// # Errors
     /// As every command.
@@ -80,6 +81,7 @@ impl Broker {
         &self,
         stream: &str,
         prefix: &str,
+        own: &str,
         idle: Duration,
     ) -> Result<Vec<String>, BrokerError> {
         let mut pipeline = Pipeline::new();
@@ -94,7 +96,9 @@ impl Broker {
         let mut destroyed = Vec::new();
         for group in groups {
             let instance = group.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
-            let Some(instance) = instance.filter(|instance| !instance.is_empty()) else { continue };
+            let Some(instance) = instance.filter(|instance| !instance.is_empty() && group != own) else {
+                continue;
+            };
             let mut pipeline = Pipeline::new();
             pipeline.cmd("EVAL").arg(DESTROY_ABANDONED).arg(2).arg(stream).arg(guard::key(instance));
             pipeline.arg(&group).arg(idle_ms);

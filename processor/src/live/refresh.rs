@@ -131,8 +131,11 @@ impl<A: Audience, K: Sink> Refresher<A, K> {
             let as_of = Timestamp::from_millis(then_ms);
             self.look_at(*delay, &feed.known, &shown, Some(as_of)).await?;
         }
-        let (stream, prefix) = (&self.source.stream, &self.group_prefix);
-        let abandoned = self.broker.destroy_abandoned_groups(stream, prefix, ABANDONED_AFTER).await;
+        let (source, prefix) = (&self.source, &self.group_prefix);
+        let abandoned = self
+            .broker
+            .destroy_abandoned_groups(&source.stream, prefix, &source.group, ABANDONED_AFTER)
+            .await;
         for group in abandoned.context("looking for groups of instances that are gone")? {
             tracing::info!(group, "the live group of an instance that is gone was removed");
         }

@@ -76,6 +76,7 @@ async fn groups_of_the_dead_go_and_everybody_elses_stay() {
     }
     let _: String = bench.redis("SET processor:instance:alive pid-1");
     // Somebody reads it who guards no name.
+    bench.add(&[Sent::of(1, 1)]);
     let _: redis::Value =
         bench.redis(&format!("XREADGROUP GROUP live-broadcast-unguarded x COUNT 1 STREAMS {STREAM} >"));
     let running = bench.start(rows(1)).await;

@@ -77,7 +77,7 @@ async fn of_a_backlog_only_the_latest_is_shown() {
             ..Sent::of(n % DEVICES + 1, i64::from(n))
         })
         .collect();
-    let ids: Vec<String> = (1..).zip(&sent).map(|(n, _)| format!("{n}-0")).collect();
+    let ids: Vec<String> = (1..).zip(&sent).map(|(n, _)| format!("{}-0", BEGIN_MS + n)).collect();
     let begun = Instant::now();
     bench.add_as(ids.iter().cloned().zip(sent.iter().copied()));
     let last: Seq = ids.last().unwrap().parse().unwrap();
