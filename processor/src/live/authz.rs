@@ -48,7 +48,7 @@ async fn session<K: Sink>(
     let last = broker.last_message(AUTHZ_CHANGED).await?;
     if seen.is_some_and(|seen| seen > last) {
         // The broker lost entries, perhaps some that were not read.
-        sink.authz_changed(AuthzChange::default()).await;
+        sink.rights_changed(AuthzChange::default()).await;
         *seen = None;
     }
     let mut after = *seen.get_or_insert(last);
@@ -56,7 +56,7 @@ async fn session<K: Sink>(
         let messages = broker.messages_after(AUTHZ_CHANGED, after, READ_ENTRIES, WAIT).await?;
         backoff.reset();
         for message in &messages {
-            sink.authz_changed(change(message)).await;
+            sink.rights_changed(change(message)).await;
             after = message.id;
             *seen = Some(after);
         }

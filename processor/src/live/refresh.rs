@@ -108,7 +108,7 @@ impl<A: Audience, K: Sink> Refresher<A, K> {
     async fn look(&self, state: &mut State) -> anyhow::Result<()> {
         let rows = patiently(self.audience.audience()).await?;
         if state.rows.as_ref() != Some(&rows) {
-            let shown = Arc::new(Shown::of(&rows));
+            let (shown, directory) = Shown::of(&rows);
             if state.rows.is_none() {
                 let (devices, events) = (shown.len(), shown.events);
                 tracing::info!(devices, events, "the live channel knows who is shown where");
@@ -118,8 +118,8 @@ impl<A: Audience, K: Sink> Refresher<A, K> {
             metrics.live_devices.set(level(shown.len()));
             metrics.live_events.set(level(shown.events));
             // The hub first: what a feed brings of a device that it does not know is lost.
-            self.sink.set_directory(Arc::clone(&shown.directory)).await;
-            self.shown.store(shown);
+            self.sink.set_directory(directory).await;
+            self.shown.store(Arc::new(shown));
             state.rows = Some(rows);
         }
         let shown = self.shown.load_full();

@@ -1,4 +1,4 @@
-//! Who is shown where, as it was read last.
+//! Which devices each feed shows, as it was read last.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -9,18 +9,17 @@ use uuid::Uuid;
 use ws::directory::{DelayRule, Directory};
 use ws::fix::DelayMs;
 
-/// A directory, and which devices each feed shows. Immutable: replaced whole.
+/// Which devices each feed shows. Immutable: replaced whole.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
-    pub(super) directory: Arc<Directory>,
     feeds: BTreeMap<DelayMs, HashSet<DeviceId>>,
     /// Events that have devices.
     pub(super) events: usize,
 }
 
 impl Shown {
-    /// From the rows of the business tables.
-    pub(super) fn of(rows: &AudienceRows) -> Self {
+    /// From the rows of the business tables, and the directory that they make.
+    pub(super) fn of(rows: &AudienceRows) -> (Self, Directory) {
         let mut delays: HashMap<Uuid, Vec<DelayMs>> = HashMap::new();
         for rule in &rows.delays {
             delays.entry(rule.event_id).or_default().push(DelayMs(rule.delay_ms));
@@ -40,12 +39,12 @@ impl Shown {
             role: rule.role.clone(),
             delay: DelayMs(rule.delay_ms),
         });
-        let directory = Arc::new(Directory::new(members, rules, roles(rows)));
+        let directory = Directory::new(members, rules, roles(rows));
         // A delay of an event without devices has race records to show.
         for delay in directory.delays() {
             feeds.entry(delay).or_default();
         }
-        Self { directory, feeds, events: events.len() }
+        (Self { feeds, events: events.len() }, directory)
     }
 
     /// The delays that there are, beside none.
@@ -129,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_feed_shows_the_devices_of_its_events() {
-        let shown = Shown::of(&rows());
+        let (shown, _) = Shown::of(&rows());
         assert_eq!(shown.delays().collect::<Vec<_>>(), [7_000, 9_000, 60_000].map(DelayMs));
         assert_eq!((shown.len(), shown.events), (2, 2));
         for (delay, device, expected) in
@@ -142,8 +141,8 @@ mod tests {
 
     #[test]
     fn of_several_roles_the_one_that_sees_it_earliest_counts() {
-        let shown = Shown::of(&rows());
-        let delay = |user| shown.directory.delay(user, event(1)).0;
+        let (_, directory) = Shown::of(&rows());
+        let delay = |user| directory.delay(user, event(1)).0;
         assert_eq!([delay("both"), delay("v"), delay("t"), delay("nobody")], [0, 9_000, 60_000, 60_000]);
     }
 }

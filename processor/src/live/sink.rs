@@ -11,7 +11,7 @@ pub(crate) trait Sink: Send + Sync + 'static {
     fn publish(&self, batch: FixBatch) -> impl Future<Output = ()> + Send;
 
     /// Who is shown where from now on, and to whom how much later.
-    fn set_directory(&self, directory: Arc<Directory>) -> impl Future<Output = ()> + Send;
+    fn set_directory(&self, directory: Directory) -> impl Future<Output = ()> + Send;
 
     /// What storage has, of devices of which the feed has brought nothing newer yet.
     fn seed(&self, delay: DelayMs, fixes: Vec<LiveFix>) -> impl Future<Output = ()> + Send;
@@ -31,5 +31,5 @@ pub(crate) trait Sink: Send + Sync + 'static {
     -> impl Future<Output = ()> + Send;
 
     /// Somebody's rights may have changed.
-    fn authz_changed(&self, change: AuthzChange) -> impl Future<Output = ()> + Send;
+    fn rights_changed(&self, change: AuthzChange) -> impl Future<Output = ()> + Send;
 }

@@ -14,7 +14,7 @@ use crate::live::Sink;
 pub(super) enum Said {
     /// With the milliseconds since 1970 at which it came.
     Batch(FixBatch, u64),
-    Directory(Arc<Directory>),
+    Directory,
     Seed(DelayMs, Vec<LiveFix>),
     Withdraw(DelayMs, Arc<str>, i64, Option<LiveFix>),
     /// With the milliseconds since 1970 at which it came.
@@ -113,8 +113,8 @@ impl Sink for Book {
         let _ = open.wait_for(|open| *open).await;
     }
 
-    async fn set_directory(&self, directory: Arc<Directory>) {
-        self.note(Said::Directory(directory));
+    async fn set_directory(&self, _: Directory) {
+        self.note(Said::Directory);
     }
 
     async fn seed(&self, delay: DelayMs, fixes: Vec<LiveFix>) {
@@ -129,7 +129,7 @@ impl Sink for Book {
         self.note(Said::Race(delay, changes, read_to, now_ms()));
     }
 
-    async fn authz_changed(&self, change: AuthzChange) {
+    async fn rights_changed(&self, change: AuthzChange) {
         self.note(Said::Authz(change));
     }
 }

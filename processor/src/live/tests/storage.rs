@@ -165,9 +165,8 @@ async fn without_the_database_it_goes_on_with_what_it_knows() {
     assert!(!said.contains("processor_live_refreshes_total{result=\"error\"} 0"), "{said}");
     server.restart().unwrap();
     enter(&server, 4);
-    let directories = |book: &super::book::Book| {
-        book.said().iter().filter(|said| matches!(said, Said::Directory(_))).count()
-    };
+    let directories =
+        |book: &super::book::Book| book.said().iter().filter(|said| matches!(said, Said::Directory)).count();
     bench.book.until("it is read anew", |book| (directories(book) >= 2).then_some(())).await;
     bench.add(&[Sent::of(4, 4)]);
     bench.book.until("the newcomer", |book| (book.fixes(LIVE).len() == 3).then_some(())).await;
