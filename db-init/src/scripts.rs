@@ -24,6 +24,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "003_processor_state.sql",
     "004_processor_policy.sql",
     "005_processor_record_history.sql",
+    "006_live_delays.sql",
     "standalone/001_event_tables.sql",
     "standalone/002_course_tables.sql",
     "standalone/003_race_records.sql",

@@ -89,7 +89,7 @@ fn a_server_that_comes_up_in_time_is_waited_for() {
     std::thread::sleep(Duration::from_secs(1));
     server.restart().unwrap();
     let ran = Ran::from(run.wait_with_output().unwrap());
-    assert_eq!(ran.last(), "db-init complete: 5 applied, 0 skipped");
+    assert_eq!(ran.last(), "db-init complete: 6 applied, 0 skipped");
     assert_eq!(ran.err.matches("waiting for 127.0.0.1").count(), 1, "{}", ran.err);
     assert!(ran.err.contains("Connection refused"), "{}", ran.err);
 }

@@ -53,7 +53,7 @@ fn todays_database_is_completed_and_keeps_what_it_has() {
     let nodes = "select string_agg(oid || ':' || pg_relation_filenode(oid), ',' order by oid) from pg_class
                   where relname like 'positions%'";
     let before = db.psql(nodes);
-    assert_eq!(db.run(&[]).last(), "db-init complete: 5 applied, 0 skipped");
+    assert_eq!(db.run(&[]).last(), "db-init complete: 6 applied, 0 skipped");
     assert_eq!(db.psql(nodes), before, "nothing is rebuilt");
     assert_eq!(db.psql(INDEXES), "positions_device_ts,positions_faulty_idx,positions_ts");
     assert_eq!(db.psql("select count(*) from positions"), "1");
@@ -117,7 +117,7 @@ fn a_role_that_owns_only_the_database_suffices() {
         db.name
     ));
     let ran = Ran::of(db.command().env("DB_USER", &owner).env("DB_PASSWORD", "owned").arg("--standalone"));
-    assert_eq!(ran.last(), "db-init complete: 10 applied, 0 skipped");
+    assert_eq!(ran.last(), "db-init complete: 11 applied, 0 skipped");
     assert!(ran.err.contains("postgis"), "{}", ran.err);
     assert_eq!(db.psql("select tableowner from pg_tables where tablename = 'positions'"), owner);
 }
@@ -143,8 +143,8 @@ fn dry_run_and_status_change_nothing() {
 #[test]
 fn standalone_makes_the_business_tables() {
     let db = Database::new();
-    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 10 applied, 0 skipped");
-    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 0 applied, 10 skipped");
+    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 11 applied, 0 skipped");
+    assert_eq!(db.run(&["--standalone"]).last(), "db-init complete: 0 applied, 11 skipped");
     // A course may be stored in any order, with nothing but what has no default.
     db.psql(
         "begin;
@@ -182,5 +182,5 @@ fn standalone_is_refused_where_directus_is() {
         "|",
         "nothing at all is applied"
     );
-    assert_eq!(db.run(&[]).last(), "db-init complete: 5 applied, 0 skipped");
+    assert_eq!(db.run(&[]).last(), "db-init complete: 6 applied, 0 skipped");
 }

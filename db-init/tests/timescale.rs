@@ -33,9 +33,9 @@ fn positions_are_a_hypertable_that_compresses_and_forgets_as_told() {
     let server = Timescale::start().unwrap();
     let psql = |sql: &str| server.psql(sql).unwrap();
     let first = run(&server, &["--standalone"]);
-    assert_eq!(first.last(), "db-init complete: 10 applied, 0 skipped");
+    assert_eq!(first.last(), "db-init complete: 11 applied, 0 skipped");
     assert!(!first.err.contains("timescaledb"), "{}", first.err);
-    assert_eq!(run(&server, &["--standalone"]).last(), "db-init complete: 0 applied, 10 skipped");
+    assert_eq!(run(&server, &["--standalone"]).last(), "db-init complete: 0 applied, 11 skipped");
 
     let dimension = "select column_name, time_interval from timescaledb_information.dimensions";
     assert_eq!(psql(dimension), "ts|1 day");
@@ -84,7 +84,7 @@ fn a_table_with_rows_is_left_as_it_is_and_said_so() {
     );
     psql(FIXES);
     let ran = run(&server, &[]);
-    assert_eq!(ran.last(), "db-init complete: 1 applied, 4 skipped");
+    assert_eq!(ran.last(), "db-init complete: 1 applied, 5 skipped");
     assert!(ran.err.contains("positions holds rows and is no hypertable"), "{}", ran.err);
     assert_eq!(psql("select count(*) from timescaledb_information.hypertables"), "0");
     assert_eq!(psql("select count(*) from positions"), "10");
@@ -119,6 +119,6 @@ fn todays_hypertable_keeps_its_chunks_and_indexes() {
         before.starts_with("positions_device_ts,positions_faulty_idx,positions_ts|7 days|10|"),
         "{before}"
     );
-    assert_eq!(run(&server, &[]).last(), "db-init complete: 5 applied, 0 skipped");
+    assert_eq!(run(&server, &[]).last(), "db-init complete: 6 applied, 0 skipped");
     assert_eq!(psql(state), before);
 }

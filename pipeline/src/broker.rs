@@ -11,6 +11,7 @@ mod facts;
 mod guard;
 mod letters;
 mod link;
+mod live;
 mod mailbox;
 mod messages;
 mod publish;

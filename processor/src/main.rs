@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod course_file;
 mod judging;
+mod live;
 mod recompute;
 mod replay;
 mod run;

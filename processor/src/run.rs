@@ -8,7 +8,7 @@
 //! ```
 
 mod acker;
-mod backoff;
+pub(crate) mod backoff;
 mod courses;
 pub(crate) mod events;
 mod guard;
@@ -17,13 +17,13 @@ mod http;
 mod judge;
 mod lease;
 mod mailbox;
-mod metrics;
+pub(crate) mod metrics;
 mod names;
 mod persist;
 mod reader;
 mod recompute;
-mod reference;
-mod relay;
+pub(crate) mod reference;
+pub(crate) mod relay;
 mod servers;
 mod shift;
 mod sink;

@@ -1,9 +1,11 @@
 //! Where positions, the course and the race records are kept.
 //!
 //! Three traits, each on top of the one before: [`Positions`], [`Records`], [`Store`]; and [`Live`] on top of
-//! [`Records`], for a processor that does not own the database. SQLite is the embedded default and a [`Store`]: one
+//! [`Records`], for a processor that does not own the database; beside them [`Audience`], for a
+//! live channel. SQLite is the embedded default and a [`Store`]: one
 //! file, no server. PostgreSQL, with or without TimescaleDB, is the database of a platform and [`Live`].
 
+mod audience;
 mod history;
 mod live;
 pub mod sqlite;
@@ -20,6 +22,7 @@ use race::record::{Crossing, Penalty, StageResult};
 use race::time::Timestamp;
 use uuid::Uuid;
 
+pub use self::audience::{Audience, AudienceRows, EventDelay, EventRole};
 pub use self::history::{Cause, RecordChange, RecordKind, Revision, StoredRecord};
 pub use self::live::{
     Claim, Fence, Judged, Live, Missing, NewState, OutboxRow, PositionWrite, SavedState, Touch, TrackSpan,

@@ -4,6 +4,7 @@
 //! `timescale/schema.rs`, and no right to create tables but temporary ones. What one batch goes through is in
 //! `timescale/commit.rs`; which way it goes and why, in `timescale/path.rs`.
 
+mod audience;
 mod columns;
 mod commit;
 mod compare;
@@ -46,6 +47,7 @@ use self::records::Recorder;
 use self::session::Session;
 use crate::{Committed, Fence, Live as _, PositionWrite, Positions, StoreError};
 
+pub use self::audience::PostgresAudience;
 pub use self::encode::{COLUMNS, CopyBuffer};
 pub use self::endpoint::{EndpointError, PostgresEndpoint};
 
@@ -113,21 +115,8 @@ impl PostgresStore {
     /// [`StoreError::Broken`] when it refuses the user, when a certificate is refused, or when the schema does not
     /// fit: the message then names everything that is missing.
     pub async fn connect(endpoint: impl Into<PostgresEndpoint>) -> Result<Self, StoreError> {
-        let mut endpoint = endpoint.into();
-        let config = endpoint.config_mut();
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(UNANSWERED_TIMEOUT);
-        }
-        if config.get_keepalives() && config.get_keepalives_idle() == SILENCE_OF_OLD {
-            config.keepalives_idle(SILENCE).keepalives_interval(ASK_AGAIN).keepalives_retries(ASK_TIMES);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("processor");
-        }
-        let name = name_of(config);
+        let endpoint = with_timeouts(endpoint.into());
+        let name = name_of(endpoint.config());
         let opened = Session::open(&endpoint).await;
         let session = opened.map_err(|failure| failure.while_doing(format!("connecting to {name}")))?;
         let (timescaledb, conflicts) = (session.found.timescaledb.clone(), session.found.conflicts);
@@ -310,6 +299,24 @@ impl Positions for PostgresStore {
         let counted = self.read(async |reader| reader.count_faulty(&device, from, to).await).await;
         counted.map_err(|f| self.error("counting faulty positions", f))
     }
+}
+
+/// The endpoint with how long a server may be silent, where the configuration does not say.
+fn with_timeouts(mut endpoint: PostgresEndpoint) -> PostgresEndpoint {
+    let config = endpoint.config_mut();
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNANSWERED_TIMEOUT);
+    }
+    if config.get_keepalives() && config.get_keepalives_idle() == SILENCE_OF_OLD {
+        config.keepalives_idle(SILENCE).keepalives_interval(ASK_AGAIN).keepalives_retries(ASK_TIMES);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("processor");
+    }
+    endpoint
 }
 
 /// Where the database is, without the password.

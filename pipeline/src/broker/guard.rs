@@ -121,7 +121,7 @@ impl Broker {
 impl Guard {
     /// The key of the name.
     pub fn key(&self) -> String {
-        format!("processor:instance:{}", self.id)
+        key(&self.id)
     }
 
     /// Says that the process lives. The name is taken again where it is free.
@@ -154,6 +154,11 @@ impl Guard {
         let replies = self.broker.link.all(&pipeline).await?;
         replies.first().and_then(taken).ok_or_else(|| self.broker.link.puzzled("EVAL"))
     }
+}
+
+/// The key of a name.
+pub(super) fn key(id: &str) -> String {
+    format!("processor:instance:{id}")
 }
 
 fn taken(reply: &Value) -> Option<Taken> {

@@ -83,6 +83,26 @@ impl Broker {
         self.read(command, true).await
     }
 
+    /// Up to `count` entries of a stream behind an id, up to another one, without waiting for any.
+    ///
+    /// # Errors
+    /// As every command.
+    pub async fn messages_between(
+        &self,
+        stream: &str,
+        after: StreamId,
+        to: StreamId,
+        count: usize,
+    ) -> Result<Vec<Message>, BrokerError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("XRANGE").arg(stream).arg(format!("({after}")).arg(to.to_string());
+        pipeline.arg("COUNT").arg(count.max(1));
+        let replies = self.link.all(&pipeline).await?;
+        let mut messages = Vec::new();
+        let read = replies.first().and_then(|reply| entries(reply, &mut messages));
+        read.map(|()| messages).ok_or_else(|| self.link.puzzled("XRANGE"))
+    }
+
     /// The last id that a stream has given, [`StreamId::ZERO`] when it is not there: what comes from now on is behind it.
     ///
     /// # Errors
@@ -172,19 +192,25 @@ fn messages(reply: &Value) -> Option<Vec<Message>> {
     }
     let mut messages = Vec::new();
     for stream in reply::array(reply)? {
-        for entry in reply::array(reply::array(stream)?.get(1)?)? {
-            let [id, fields] = reply::array(entry)? else { return None };
-            let mut message = Message { id: reply::id(id)?, fields: Vec::new() };
-            if !matches!(fields, Value::Nil) {
-                for pair in reply::array(fields)?.chunks_exact(2) {
-                    let text = |value| Some(String::from_utf8_lossy(reply::text(value)?).into_owned());
-                    message.fields.push((text(&pair[0])?, text(&pair[1])?));
-                }
-            }
-            messages.push(message);
-        }
+        entries(reply::array(stream)?.get(1)?, &mut messages)?;
     }
     Some(messages)
+}
+
+/// `[entry…]`.
+fn entries(reply: &Value, messages: &mut Vec<Message>) -> Option<()> {
+    for entry in reply::array(reply)? {
+        let [id, fields] = reply::array(entry)? else { return None };
+        let mut message = Message { id: reply::id(id)?, fields: Vec::new() };
+        if !matches!(fields, Value::Nil) {
+            for pair in reply::array(fields)?.chunks_exact(2) {
+                let text = |value| Some(String::from_utf8_lossy(reply::text(value)?).into_owned());
+                message.fields.push((text(&pair[0])?, text(&pair[1])?));
+            }
+        }
+        messages.push(message);
+    }
+    Some(())
 }
 
 /// `[name, value, …]` of `XINFO STREAM`.

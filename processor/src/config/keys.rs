@@ -57,6 +57,11 @@ const fn ms(min: u64, max: u64) -> Kind {
     Integer { unit: "ms", min, max }
 }
 
+/// A limit of so many of something.
+const fn count(unit: &'static str) -> Kind {
+    Integer { unit, min: 1, max: 1_000_000 }
+}
+
 const PORT: Kind = Integer { unit: "0 takes any free one", min: 0, max: 65_535 };
 const HOUR_MS: u64 = 3_600_000;
 
@@ -161,6 +166,43 @@ keys! {
     LiveWsBackpressureBytes: "live.backpressure_threshold_bytes", "LIVE_WS_BACKPRESSURE_THRESHOLD_BYTES", None,
         Integer { unit: "bytes", min: 1 << 10, max: 1 << 30 }, Is("1048576"),
         "Bytes that may wait for one client before positions are skipped for it.";
+    LiveWsSlowClientMs: "live.slow_client_ms", "LIVE_WS_SLOW_CLIENT_MS", None, ms(100, HOUR_MS), Is("10000"),
+        "How long a client may be behind before it is closed with 4408.";
+    LiveWsShards: "live.shards", "LIVE_WS_SHARDS", None,
+        Integer { unit: "threads", min: 1, max: 64 }, Cores { spared: 1, most: 8 },
+        "Threads that clients are spread over.";
+    LiveWsTlsCert: "live.tls_cert", "LIVE_WS_TLS_CERT", None, File, Nothing,
+        "A PEM file of the certificate to show, with those that lead to its root; together with the key. Not set: \
+         without TLS, behind a proxy that has it.";
+    LiveWsTlsKey: "live.tls_key", "LIVE_WS_TLS_KEY", None, File, Nothing,
+        "A PEM file of the certificate's key.";
+    LiveWsMaxConnections: "live.max_connections", "LIVE_WS_MAX_CONNECTIONS", None, count("connections"), Is("20000"),
+        "Connections at once, those that are still shaking hands included.";
+    LiveWsMaxPerAddress: "live.max_connections_per_address", "LIVE_WS_MAX_CONNECTIONS_PER_ADDRESS", None,
+        count("connections"), Is("500"),
+        "Connections of one address; many people may share one.";
+    LiveWsMaxPerUser: "live.max_connections_per_user", "LIVE_WS_MAX_CONNECTIONS_PER_USER", None,
+        count("connections"), Is("50"),
+        "Connections of one user.";
+    LiveWsMaxUnauthenticated: "live.max_unauthenticated", "LIVE_WS_MAX_UNAUTHENTICATED", None,
+        count("connections"), Is("200"),
+        "Connections that have still to send a token.";
+    LiveWsMaxSubscriptions: "live.max_subscriptions", "LIVE_WS_MAX_SUBSCRIPTIONS", None,
+        Integer { unit: "subscriptions", min: 1, max: 10_000 }, Is("64"),
+        "Subscriptions of one connection.";
+    LiveWsMaxMessageBytes: "live.max_message_bytes", "LIVE_WS_MAX_MESSAGE_BYTES", None,
+        Integer { unit: "bytes", min: 1 << 10, max: 1 << 20 }, Is("16384"),
+        "The longest message of a client; the longest honest one has a token in it.";
+    LiveWsMaxMessagesPerSecond: "live.max_messages_per_second", "LIVE_WS_MAX_MESSAGES_PER_SECOND", None,
+        Integer { unit: "messages", min: 1, max: 10_000 }, Is("50"),
+        "Messages of a client in a second, twice as many at once.";
+    LiveWsHandshakeTimeoutMs: "live.handshake_timeout_ms", "LIVE_WS_HANDSHAKE_TIMEOUT_MS", None,
+        ms(100, 5 * 60_000), Is("10000"),
+        "How long a client may take to ask for a WebSocket, and before that to agree on TLS.";
+    LiveAuthzMaxStaleMs: "live.authz_max_stale_ms", "LIVE_AUTHZ_MAX_STALE_MS", None, ms(1_000, 24 * HOUR_MS), Is("300000"),
+        "How long a subscription goes on while Directus does not say whether it may.";
+    LiveAuthzRevalidateMs: "live.authz_revalidate_ms", "LIVE_AUTHZ_REVALIDATE_MS", None, ms(1_000, HOUR_MS), Is("60000"),
+        "How often Directus is asked again whether a subscription may go on.";
     LiveWsAllowedOrigins: "live.allowed_origins", "LIVE_WS_ALLOWED_ORIGINS", None, Origins, Nothing,
         "Origins, beside the own host, whose pages may log in by cookie.";
     LiveGroupPrefix: "live.group_prefix", "LIVE_BROADCAST_GROUP_PREFIX", None, Name, Is("live-broadcast"),
@@ -177,7 +219,7 @@ keys! {
         "Whose X-Forwarded-For and X-Forwarded-Host count.";
 
     DirectusBaseUrl: "directus.base_url", "DIRECTUS_BASE_URL", None, HttpUrl, Nothing,
-        "Directus, which says who may see what.";
+        "Directus, which says who may see what. Not set: there is no live channel.";
     DirectusSecret: "directus.secret", "DIRECTUS_SECRET", None, Secret, Nothing,
         "Its signing secret; with it, bearer tokens are verified here.";
     DirectusAuthTimeoutMs: "directus.auth_timeout_ms", "DIRECTUS_AUTH_TIMEOUT_MS", None, ms(100, 60_000), Is("5000"),
@@ -190,10 +232,5 @@ impl Key {
     /// Section of the file; empty for keys that stand outside of all.
     pub(crate) fn section(&self) -> &'static str {
         self.name.split_once('.').map_or("", |(section, _)| section)
-    }
-
-    /// Whether the key is read and kept for the live channel, which is not there yet.
-    pub(crate) fn is_for_later(&self) -> bool {
-        matches!(self.section(), "live" | "directus")
     }
 }

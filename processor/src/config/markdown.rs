@@ -53,14 +53,9 @@ pub(crate) fn document() -> String {
             } else {
                 format!("`[{}]`", key.section())
             };
-            let later = if key.is_for_later() {
-                "Read and checked, and kept for the live channel, which is not there yet.\n\n"
-            } else {
-                ""
-            };
             let _ = write!(
                 text,
-                "\n## {title}\n\n{later}| key | environment | default | allowed | what it is |\n|---|---|---|---|---|\n"
+                "\n## {title}\n\n| key | environment | default | allowed | what it is |\n|---|---|---|---|---|\n"
             );
         }
         let flag = key.flag.map(|flag| format!("<br>`{flag}`")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The result: every value with its type.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline::source::redis::Endpoint;
@@ -31,9 +31,7 @@ pub(crate) struct Settings {
     pub(crate) race: RaceSettings,
     pub(crate) metrics: Listen,
     pub(crate) log: LogSettings,
-    #[allow(dead_code, reason = "read by the live channel that comes later")]
     pub(crate) live: LiveSettings,
-    #[allow(dead_code, reason = "read by the live channel that comes later")]
     pub(crate) directus: DirectusSettings,
 }
 
@@ -86,12 +84,25 @@ pub(crate) struct LogSettings {
 
 /// The live channel.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "read by the live channel that comes later")]
 pub(crate) struct LiveSettings {
     pub(crate) listen: Listen,
     pub(crate) ping_interval: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) backpressure_threshold_bytes: usize,
+    pub(crate) slow_client: Duration,
+    pub(crate) shards: usize,
+    /// Files of a certificate and its key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) max_connections_per_user: usize,
+    pub(crate) max_unauthenticated: usize,
+    pub(crate) max_subscriptions: usize,
+    pub(crate) max_message_bytes: usize,
+    pub(crate) max_messages_per_second: u32,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) authz_max_stale: Duration,
+    pub(crate) authz_revalidate: Duration,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) group_prefix: String,
     pub(crate) batch_size: usize,
@@ -103,7 +114,6 @@ pub(crate) struct LiveSettings {
 
 /// Directus.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "read by the live channel that comes later")]
 pub(crate) struct DirectusSettings {
     pub(crate) base_url: Option<HttpUrl>,
     pub(crate) secret: Option<Secret>,
@@ -128,6 +138,7 @@ impl Settings {
     /// The typed values; may add warnings and problems that show only now.
     pub(crate) fn of(resolved: &mut Resolved) -> Result<Self, ConfigErrors> {
         let roots = trusted(resolved);
+        certificate_and_key(resolved);
         if let Some(errors) = resolved.errors() {
             return Err(errors);
         }
@@ -162,6 +173,18 @@ pub(super) fn trusted(resolved: &mut Resolved) -> Vec<String> {
         }
     }
     roots
+}
+
+/// A certificate is of no use without its key, nor the other way round.
+fn certificate_and_key(resolved: &mut Resolved) {
+    for (id, other) in [(Id::LiveWsTlsCert, Id::LiveWsTlsKey), (Id::LiveWsTlsKey, Id::LiveWsTlsCert)] {
+        let Some(Value::Text(text)) = resolved.value(id).cloned() else { continue };
+        if resolved.value(other).is_none() {
+            let source = resolved.source(id).clone();
+            let why = format!("{} is needed with it", other.key().env);
+            resolved.problems.push(Problem::Wrong { id, source, text, why });
+        }
+    }
 }
 
 /// Values by the type that the table gives them.
@@ -224,6 +247,19 @@ impl Typed<'_> {
             ping_interval: self.millis(Id::LiveWsPingIntervalMs)?,
             drain_timeout: self.millis(Id::LiveWsDrainTimeoutMs)?,
             backpressure_threshold_bytes: self.number(Id::LiveWsBackpressureBytes)?,
+            slow_client: self.millis(Id::LiveWsSlowClientMs)?,
+            shards: self.number(Id::LiveWsShards)?,
+            tls: self.path(Id::LiveWsTlsCert).zip(self.path(Id::LiveWsTlsKey)),
+            max_connections: self.number(Id::LiveWsMaxConnections)?,
+            max_connections_per_address: self.number(Id::LiveWsMaxPerAddress)?,
+            max_connections_per_user: self.number(Id::LiveWsMaxPerUser)?,
+            max_unauthenticated: self.number(Id::LiveWsMaxUnauthenticated)?,
+            max_subscriptions: self.number(Id::LiveWsMaxSubscriptions)?,
+            max_message_bytes: self.number(Id::LiveWsMaxMessageBytes)?,
+            max_messages_per_second: self.number(Id::LiveWsMaxMessagesPerSecond)?,
+            handshake_timeout: self.millis(Id::LiveWsHandshakeTimeoutMs)?,
+            authz_max_stale: self.millis(Id::LiveAuthzMaxStaleMs)?,
+            authz_revalidate: self.millis(Id::LiveAuthzRevalidateMs)?,
             allowed_origins: self.list(Id::LiveWsAllowedOrigins),
             group_prefix: self.text(Id::LiveGroupPrefix)?,
             batch_size: self.number(Id::LiveBatchSize)?,
@@ -242,6 +278,10 @@ impl Typed<'_> {
             Value::Text(text) => Some(text.clone()),
             _ => None,
         }
+    }
+
+    fn path(&self, id: Id) -> Option<PathBuf> {
+        self.text(id).map(PathBuf::from)
     }
 
     fn number<T: TryFrom<u64>>(&self, id: Id) -> Option<T> {

@@ -10,13 +10,13 @@ const LONGEST: Duration = Duration::from_secs(3);
 
 /// Doubles from attempt to attempt; each wait is between half of that and all of it.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     attempts: u32,
 }
 
 impl Backoff {
     /// How long to wait before the next attempt.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let full = FIRST.saturating_mul(1 << self.attempts.min(10)).min(LONGEST);
         self.attempts = self.attempts.saturating_add(1);
         // Hash keys are the standard library's only randomness; nothing here needs a better one.
@@ -25,12 +25,12 @@ impl Backoff {
     }
 
     /// It worked: the next failure is a first one.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.attempts = 0;
     }
 
     /// Whether nothing failed since the last success.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.attempts == 0
     }
 }

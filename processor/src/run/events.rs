@@ -60,7 +60,7 @@ impl Events {
     }
 
     /// A server does not answer, or refuses to serve. Every `REPEAT` again while it lasts.
-    pub(super) fn peer_down(&self, peer: Peer, error: &dyn std::fmt::Display) {
+    pub(crate) fn peer_down(&self, peer: Peer, error: &dyn std::fmt::Display) {
         self.metrics.up.get_or_create(&PeerKind { peer }).set(0);
         let mut quiet = lock(&self.peers[peer as usize]);
         if let Some(before) = quiet.tells() {
@@ -75,7 +75,7 @@ impl Events {
 
     /// A server answers. That is told once for each time its trouble was: where it answers some and refuses others, there
     /// are not more lines than where it is away.
-    pub(super) fn peer_up(&self, peer: Peer) {
+    pub(crate) fn peer_up(&self, peer: Peer) {
         self.metrics.up.get_or_create(&PeerKind { peer }).set(1);
         let mut quiet = lock(&self.peers[peer as usize]);
         if std::mem::take(&mut quiet.down) {

@@ -78,11 +78,11 @@ pub(super) async fn take(
     }
 }
 
-/// Keeps the name until `stop`, and gives it back then. Cancels `stop` when another process has it.
-pub(super) async fn keep(guard: Guard, events: Arc<Events>, stop: CancellationToken) {
+/// Keeps the name until `end`, and gives it back then. Cancels `work` when another process has it.
+pub(super) async fn keep(guard: Guard, events: Arc<Events>, work: CancellationToken, end: CancellationToken) {
     loop {
         tokio::select! {
-            () = stop.cancelled() => break,
+            () = end.cancelled() => break,
             () = sleep(BEAT_EVERY) => {}
         }
         match guard.beat().await {
@@ -92,7 +92,7 @@ pub(super) async fn keep(guard: Guard, events: Arc<Events>, stop: CancellationTo
             }
             Ok(Beat::Lost { holder }) => {
                 tracing::error!(holder, "another process works under the name of this instance");
-                stop.cancel();
+                work.cancel();
                 return;
             }
             Err(error) => events.peer_down(Peer::redis, &error),

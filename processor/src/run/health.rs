@@ -1,6 +1,6 @@
 //! Whether the processor can do its work: what `/readyz` says.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pipeline::broker::Broker;
@@ -9,6 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::events::Events;
 use super::metrics::Peer;
+use crate::live::Status;
 
 /// How long an answer of the servers holds.
 const HOLDS: Duration = Duration::from_secs(5);
@@ -20,17 +21,23 @@ pub(super) struct Health {
     broker: Broker,
     /// Asks the database; there is nobody to ask before the first connection.
     database: OnceCell<Ping>,
-    events: std::sync::Arc<Events>,
+    events: Arc<Events>,
     known: AsyncMutex<Option<(Instant, Vec<String>)>>,
     phase: Mutex<&'static str>,
+    live: Arc<Status>,
 }
 
 type Ping = Box<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 impl Health {
-    pub(super) fn new(broker: Broker, events: std::sync::Arc<Events>) -> Self {
+    pub(super) fn new(broker: Broker, events: Arc<Events>) -> Self {
         let (database, known) = (OnceCell::new(), AsyncMutex::default());
-        Self { broker, database, events, known, phase: Mutex::new("starting") }
+        Self { broker, database, events, known, phase: Mutex::new("starting"), live: Arc::default() }
+    }
+
+    /// Whether the live channel serves: a matter of its own, since it does without the database.
+    pub(super) fn live(&self) -> &Arc<Status> {
+        &self.live
     }
 
     /// There is a database to ask.

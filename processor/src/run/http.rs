@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz` and `/readyz` on the metrics port.
+//! `/metrics`, `/healthz`, `/readyz` and `/readyz/live` on the metrics port.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -86,7 +86,11 @@ async fn answer(
                 text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", troubles.join("\n")))
             }
         }
-        _ => text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n".into()),
+        "/readyz/live" => match health.live().trouble() {
+            None => text(StatusCode::OK, "the live channel serves\n".into()),
+            Some(trouble) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{trouble}\n")),
+        },
+        _ => text(StatusCode::NOT_FOUND, "there are /metrics, /healthz, /readyz and /readyz/live\n".into()),
     })
 }
 

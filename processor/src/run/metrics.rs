@@ -74,11 +74,16 @@ mod kinds {
         StageKind { stage: Stage { decode, lane, commit } }
         /// What a lane noticed of a position.
         NoticeKind { kind: Notice { unknown_device, not_timing, late, repeated } }
+        /// What became of an entry on its way to the live channel.
+        LiveKind { kind: LiveFixes { published, skipped, no_event, undecodable } }
+        /// How a look at who is shown where ended.
+        LiveRefreshKind { result: LiveRefreshResult { ok, error } }
     }
 }
 pub(crate) use self::kinds::{
-    Change, ChangeKind, Loss, LossKind, Notice, NoticeKind, Peer, PeerKind, ReadKind, ReadResult,
-    RecomputeKind, RecomputeStatus, Stage, StageKind, WriteKind, WriteStatus,
+    Change, ChangeKind, LiveFixes, LiveKind, LiveRefreshKind, LiveRefreshResult, Loss, LossKind, Notice,
+    NoticeKind, Peer, PeerKind, ReadKind, ReadResult, RecomputeKind, RecomputeStatus, Stage, StageKind,
+    WriteKind, WriteStatus,
 };
 
 macro_rules! metrics {
@@ -169,6 +174,26 @@ metrics! {
         "Time from a request being taken to its answer";
     is_judge: Gauge = Gauge::default(), "processor_lease_held", NONE,
         "1 while this instance works for all; 0 while it stands by";
+    live_entries: Counter = Counter::default(), "processor_live_entries", NONE,
+        "Entries that the live channel read";
+    live_fixes: Family<LiveKind, Counter> = Family::default(), "processor_live_fixes", NONE,
+        "Entries that the live channel read, by what became of them";
+    live_lag_seconds: Level = Level::default(), "processor_live_lag", Some(Unit::Seconds),
+        "Age of the entries that the live channel read last";
+    live_devices: Gauge = Gauge::default(), "processor_live_devices", NONE,
+        "Devices that the live channel shows";
+    live_events: Gauge = Gauge::default(), "processor_live_events", NONE,
+        "Events whose devices the live channel shows";
+    live_delayed_feeds: Gauge = Gauge::default(), "processor_live_delayed_feeds", NONE,
+        "Delays that audiences have";
+    live_refreshes: Family<LiveRefreshKind, Counter> = Family::default(), "processor_live_refreshes", NONE,
+        "Looks of the live channel at the database, by result";
+    live_seeds: Counter = Counter::default(), "processor_live_seeds", NONE,
+        "Latest positions that the live channel took from storage";
+    live_withdrawn: Counter = Counter::default(), "processor_live_withdrawn", NONE,
+        "Latest positions that were flagged as faulty and are not shown any more";
+    live_race_changes: Counter = Counter::default(), "processor_live_race_changes", NONE,
+        "Changes of race records that the live channel read";
     up: Family<PeerKind, Gauge> = Family::default(), "processor_peer_up", NONE,
         "1 while the server answers";
 }
@@ -185,6 +210,8 @@ impl Metrics {
         NoticeKind::preset(&metrics.notices);
         StageKind::preset(&metrics.stages);
         RecomputeKind::preset(&metrics.recomputes);
+        LiveKind::preset(&metrics.live_fixes);
+        LiveRefreshKind::preset(&metrics.live_refreshes);
         metrics
     }
 

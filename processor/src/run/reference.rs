@@ -18,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(1);
 const READ_MESSAGES: usize = 1_000;
 
 /// Listens on a connection of its own for as long as it is not dropped.
-pub(super) async fn listen(broker: Broker, changed: Arc<Notify>) {
+pub(crate) async fn listen(broker: Broker, changed: Arc<Notify>) {
     let mut backoff = Backoff::default();
     loop {
         let Err(error) = session(&broker, &changed, &mut backoff).await;

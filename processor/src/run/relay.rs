@@ -14,7 +14,7 @@ use super::events::Events;
 use super::metrics::Peer;
 
 /// The stream of changes; the id of an entry is its sequence.
-const RACE_CHANGES: &str = "race:changes";
+pub(crate) const RACE_CHANGES: &str = "race:changes";
 /// A person does not see less; an idle database is asked five times a second.
 const RELAY_EVERY: Duration = Duration::from_millis(200);
 const RELAY_ROWS: usize = 500;

@@ -175,7 +175,7 @@ fn nth(row: &Row, spans: usize) -> Result<usize, Failure> {
 }
 
 /// A position from the columns of [`READ`], which begin at `first`.
-fn position(device: &DeviceId, row: &Row, first: usize) -> Result<Position, Failure> {
+pub(super) fn position(device: &DeviceId, row: &Row, first: usize) -> Result<Position, Failure> {
     let (Stored(ts), codec, attributes) =
         (row.try_get(first)?, row.try_get::<_, &str>(first + 8)?, row.try_get::<_, &str>(first + 9)?);
     Ok(Position {

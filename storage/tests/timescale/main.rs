@@ -8,6 +8,7 @@ mod postgres;
 #[allow(dead_code, reason = "shared by the tests of both databases")]
 mod race_rows;
 
+mod audience;
 mod course;
 mod dirty;
 mod duplicates;

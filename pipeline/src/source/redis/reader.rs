@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::batch::{Entries, RawBatch, RefusedEntry, SourceName, StreamId};
-use crate::limits::{BATCH_BYTES, BATCH_RECORDS, BROKER_SILENCE_MS};
+use crate::limits::{BATCH_BYTES, BATCH_RECORDS, BROKER_SILENCE_MS, READ_COUNT_MAX};
 
 use super::connection::Connection;
 use super::count::Count;
@@ -24,6 +24,12 @@ pub struct ReaderConfig {
     pub block: Duration,
     /// Entries in a batch at most; [`ReaderConfig::new`] says [`BATCH_RECORDS`].
     pub batch_records: usize,
+    /// Entries asked for in one read at most; fewer where they are large. [`ReaderConfig::new`] says
+    /// [`READ_COUNT_MAX`].
+    pub read_count: usize,
+    /// What is given to the group counts as done with at once: nothing is ever pending, and what was on its way when a
+    /// connection broke does not come again by itself.
+    pub no_ack: bool,
 }
 
 impl ReaderConfig {
@@ -35,6 +41,8 @@ impl ReaderConfig {
             consumer: consumer.into(),
             block: Duration::from_secs(1),
             batch_records: BATCH_RECORDS,
+            read_count: READ_COUNT_MAX,
+            no_ack: false,
         }
     }
 }
@@ -46,6 +54,8 @@ pub enum Start {
     New,
     /// Those that this consumer has got and not acknowledged, behind this id. The broker does not wait for any.
     OwnAfter(StreamId),
+    /// Those of the stream behind the first id up to the second one, without a group. The broker does not wait for any.
+    Between(StreamId, StreamId),
 }
 
 /// What one call of [`StreamReader::next`] gave: a part of a reply.
@@ -61,6 +71,8 @@ pub struct Delivery {
     pub interval: Option<(StreamId, StreamId)>,
     /// Whether the broker's reply is at its end; the next call asks anew.
     pub ends_reply: bool,
+    /// Whether it ends a reply that has as many entries as were asked for: there may be more.
+    pub is_full: bool,
 }
 
 impl Delivery {
@@ -71,6 +83,7 @@ impl Delivery {
             gone: Vec::new(),
             interval: None,
             ends_reply: false,
+            is_full: false,
         }
     }
 
@@ -107,6 +120,9 @@ pub struct StreamReader {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Asked {
+    /// As many as were asked for.
+    count: usize,
+    /// So many have come.
     entries: usize,
     bytes: usize,
     patience: Duration,
@@ -125,7 +141,7 @@ impl StreamReader {
 
     /// How many entries the next read will ask for.
     pub fn count(&self) -> usize {
-        self.count.entries()
+        self.count.entries().min(self.config.read_count.max(1))
     }
 
     /// Whether entries of a reply are still to be handed out, so that the next call asks for nothing new.
@@ -172,25 +188,38 @@ impl StreamReader {
 
     /// Sends the command with the next bytes that are awaited.
     fn ask(&mut self, start: Start) {
-        let count = self.count.entries().to_string();
-        let millis = self.config.block.as_millis().to_string();
-        let group = self.config.group.as_bytes();
-        let mut words: Vec<&[u8]> =
-            vec![b"XREADGROUP", b"GROUP", group, self.config.consumer.as_bytes(), b"COUNT", count.as_bytes()];
-        let (behind, waits) = match start {
-            // BLOCK 0 would be to wait for ever.
-            Start::New => (">".to_owned(), self.config.block.as_millis() > 0),
-            Start::OwnAfter(id) => (id.to_string(), false),
-        };
-        if waits {
-            words.extend([b"BLOCK".as_slice(), millis.as_bytes()]);
-        }
-        words.extend([b"STREAMS".as_slice(), self.config.stream.as_bytes(), behind.as_bytes()]);
-        self.connection.send(&words);
-        self.walk.restart();
+        let asked = self.count();
         let silence = Duration::from_millis(BROKER_SILENCE_MS);
-        let patience = if waits { self.config.block + silence } else { silence };
-        self.asked = Some(Asked { patience, ..Asked::default() });
+        let mut patience = silence;
+        let (count, stream) = (asked.to_string(), self.config.stream.as_bytes());
+        if let Start::Between(after, to) = start {
+            let (after, to) = (format!("({after}"), to.to_string());
+            let words =
+                [b"XRANGE", stream, after.as_bytes(), to.as_bytes(), b"COUNT".as_slice(), count.as_bytes()];
+            self.connection.send(&words);
+            self.walk.restart_range();
+        } else {
+            let millis = self.config.block.as_millis().to_string();
+            let (group, consumer) = (self.config.group.as_bytes(), self.config.consumer.as_bytes());
+            let mut words: Vec<&[u8]> =
+                vec![b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", count.as_bytes()];
+            let (behind, waits) = match start {
+                // BLOCK 0 would be to wait for ever.
+                Start::New => (">".to_owned(), self.config.block.as_millis() > 0),
+                Start::OwnAfter(id) | Start::Between(id, _) => (id.to_string(), false),
+            };
+            if waits {
+                words.extend([b"BLOCK".as_slice(), millis.as_bytes()]);
+                patience += self.config.block;
+            }
+            if self.config.no_ack {
+                words.push(b"NOACK");
+            }
+            words.extend([b"STREAMS".as_slice(), stream, behind.as_bytes()]);
+            self.connection.send(&words);
+            self.walk.restart();
+        }
+        self.asked = Some(Asked { count: asked, patience, ..Asked::default() });
     }
 
     /// Walks over what was received. `None` when the delivery can be handed out, or how many bytes are lacking.
@@ -239,6 +268,7 @@ impl StreamReader {
         };
         self.connection.consume(used);
         if delivery.ends_reply {
+            delivery.is_full = asked.entries >= asked.count;
             self.count.saw(asked.entries, asked.bytes);
             self.asked = None;
         }

@@ -1,4 +1,4 @@
-//! The reply to XREADGROUP, walked as it comes.
+//! The reply to XREADGROUP, or to XRANGE, walked as it comes.
 
 use crate::batch::{Entry, RefusedEntry, Span, StreamId};
 use crate::limits::{MAX_ENTRY_BYTES, MAX_REPLY_LINE_BYTES};
@@ -37,6 +37,8 @@ pub struct ReplyWalk {
 enum State {
     /// Before the first byte.
     Begin,
+    /// Before the first byte of the entries of one stream that is not named.
+    BeginRange,
     /// Before the name of the stream.
     Stream,
     /// Before an entry, with so many to come.
@@ -87,6 +89,11 @@ impl ReplyWalk {
         self.state = State::Begin;
     }
 
+    /// Begins the next reply, which is one to XRANGE.
+    pub fn restart_range(&mut self) {
+        self.state = State::BeginRange;
+    }
+
     /// Whether nothing more comes, as far as was walked.
     pub fn is_at_end(&self) -> bool {
         matches!(self.state, State::Entries(0) | State::End)
@@ -116,6 +123,18 @@ impl ReplyWalk {
                         };
                         used += len;
                     }
+                },
+                State::BeginRange => match head(rest)? {
+                    Scan::Need(more) => return Ok((Item::Need(more), used)),
+                    Scan::Whole(Head::Error(line), len) => {
+                        self.state = State::End;
+                        return Ok((Item::Error(ServerError::new(line)), used + len));
+                    }
+                    Scan::Whole(Head::Array(entries), len) => {
+                        self.state = State::Entries(entries);
+                        used += len;
+                    }
+                    Scan::Whole(..) => return Err(ProtocolError("it is not that to a range of a stream")),
                 },
                 State::Stream => match stream_head(rest)? {
                     Scan::Need(more) => return Ok((Item::Need(more), used)),
