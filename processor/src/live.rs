@@ -12,10 +12,7 @@
 //! It runs beside everything else: without race rules, while the instance stands by, and with the database away.
 
 mod authz;
-<<<<<<< HEAD
 mod channel;
-=======
->>>>>>> directus-s11
 mod conflate;
 mod feed;
 mod fix;
@@ -41,10 +38,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use ws::fix::DelayMs;
 
-<<<<<<< HEAD
 pub(crate) use self::channel::Channel;
-=======
->>>>>>> directus-s11
 pub(crate) use self::feed::FeedSource;
 pub(crate) use self::sink::Sink;
 pub(crate) use self::status::Status;
@@ -160,20 +154,13 @@ pub(crate) fn start<A: Audience, K: Sink>(
 impl Running {
     /// Stops, and takes the group away, unless another process has our name and with it the group.
     pub(crate) async fn end(mut self, is_ours: bool) {
-<<<<<<< HEAD
-=======
-        self.status.is_not("the live channel has stopped");
->>>>>>> directus-s11
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!("a part of the live channel failed: {error}");
             }
         }
-<<<<<<< HEAD
         self.status.is_not("the live channel has stopped");
-=======
->>>>>>> directus-s11
         if !is_ours {
             return;
         }

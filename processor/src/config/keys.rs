@@ -199,15 +199,9 @@ keys! {
     LiveWsHandshakeTimeoutMs: "live.handshake_timeout_ms", "LIVE_WS_HANDSHAKE_TIMEOUT_MS", None,
         ms(100, 5 * 60_000), Is("10000"),
         "How long a client may take to ask for a WebSocket, and before that to agree on TLS.";
-<<<<<<< HEAD
     LiveAuthzMaxStaleMs: "live.authz_max_stale_ms", "LIVE_AUTHZ_MAX_STALE_MS", None, ms(1_000, 24 * HOUR_MS), Is("900000"),
         "How long a subscription goes on while Directus does not say whether it may.";
     LiveAuthzRevalidateMs: "live.authz_revalidate_ms", "LIVE_AUTHZ_REVALIDATE_MS", None, ms(1_000, HOUR_MS), Is("300000"),
-=======
-    LiveAuthzMaxStaleMs: "live.authz_max_stale_ms", "LIVE_AUTHZ_MAX_STALE_MS", None, ms(1_000, 24 * HOUR_MS), Is("300000"),
-        "How long a subscription goes on while Directus does not say whether it may.";
-    LiveAuthzRevalidateMs: "live.authz_revalidate_ms", "LIVE_AUTHZ_REVALIDATE_MS", None, ms(1_000, HOUR_MS), Is("60000"),
->>>>>>> directus-s11
         "How often Directus is asked again whether a subscription may go on.";
     LiveWsAllowedOrigins: "live.allowed_origins", "LIVE_WS_ALLOWED_ORIGINS", None, Origins, Nothing,
         "Origins, beside the own host, whose pages may log in by cookie.";

@@ -7,14 +7,8 @@ use ws::fix::Seq;
 
 use super::fix::Fix;
 
-<<<<<<< HEAD
 /// Fixes that wait as they came: half a second of 20 000 devices. Whatever a hub is busy with for so long, it is behind.
 const WAITING_FIXES: usize = 10_000;
-=======
-/// Fixes that wait as they came: two full reads of a broadcast, so that a hub that is busy for a moment costs nobody
-/// anything.
-const WAITING_FIXES: usize = 2_048;
->>>>>>> directus-s11
 
 /// Panic fixes that wait at most: none of them is ever left out, so beyond this nothing more is read.
 const WAITING_PANIC_FIXES: usize = 16_384;

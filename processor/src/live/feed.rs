@@ -12,11 +12,7 @@ use arc_swap::ArcSwap;
 use pipeline::batch::StreamId;
 use pipeline::broker::{Broker, BrokerError};
 use pipeline::decode::Decoder;
-<<<<<<< HEAD
 use pipeline::source::redis::{Delivery, Endpoint, ReadError, ReaderConfig, Remedy, Start, StreamReader};
-=======
-use pipeline::source::redis::{Delivery, Endpoint, ReadError, ReaderConfig, Start, StreamReader};
->>>>>>> directus-s11
 use race::time::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -44,11 +40,8 @@ const DELAYED_LOOK_EVERY: Duration = Duration::from_millis(250);
 const DELAYED_OVERLAP_MS: u64 = 60_000;
 /// Entries that a delayed feed asks for at once.
 const DELAYED_READ_ENTRIES: usize = 2_048;
-<<<<<<< HEAD
 /// While a feed is in a backlog, or delayed, it is looked so often whether the stream was trimmed before it.
 const TRIM_LOOK_EVERY: Duration = Duration::from_millis(250);
-=======
->>>>>>> directus-s11
 /// How long the broker's time is believed to go on like ours.
 const CLOCK_HOLDS: Duration = Duration::from_secs(60);
 
@@ -111,12 +104,9 @@ struct State {
     told_read_to: Seq,
     /// The feed is in a backlog.
     is_behind: bool,
-<<<<<<< HEAD
     /// From here on it is not known yet whether the stream was trimmed before it was read.
     unchecked: Option<Seq>,
     checked: Instant,
-=======
->>>>>>> directus-s11
     has_begun: bool,
     /// The broker's time, and when it was asked for.
     clock: Option<(u64, Instant)>,
@@ -134,11 +124,8 @@ impl<K: Sink> Feed<K> {
             published: Instant::now(),
             told_read_to: Seq::ZERO,
             is_behind: false,
-<<<<<<< HEAD
             unchecked: None,
             checked: Instant::now(),
-=======
->>>>>>> directus-s11
             has_begun: false,
             clock: None,
         };
@@ -146,7 +133,6 @@ impl<K: Sink> Feed<K> {
             let Err(end) = self.session(&mut state, &mut backoff).await;
             let error = match end {
                 End::Stopped => return,
-<<<<<<< HEAD
                 End::Read(error) if error.remedy() == Remedy::MakeGroup => None,
                 End::Read(error) => Some(error.to_string()),
                 End::Broker(error) => Some(error.to_string()),
@@ -160,14 +146,6 @@ impl<K: Sink> Feed<K> {
                         self.status.fails(&error);
                     }
                 }
-=======
-                End::Read(error) => error.to_string(),
-                End::Broker(error) => error.to_string(),
-            };
-            self.events.peer_down(Peer::redis, &error);
-            if self.delay == DelayMs::NONE {
-                self.status.fails(&error);
->>>>>>> directus-s11
             }
             state.clock = None;
             tokio::select! {
@@ -199,12 +177,9 @@ impl<K: Sink> Feed<K> {
         config.block = source.batch_block;
         config.read_count = if is_live { source.batch_size } else { DELAYED_READ_ENTRIES };
         let mut reader = self.unless_told(StreamReader::connect(&source.endpoint, config)).await?;
-<<<<<<< HEAD
         if is_live {
             self.status.begins();
         }
-=======
->>>>>>> directus-s11
         let mut due_ms = 0;
         let mut idle = false;
         loop {
@@ -217,11 +192,8 @@ impl<K: Sink> Feed<K> {
                 false => Start::Between(id(state.waiting.read_to()), end_of(due_ms)),
             };
             let is_full = state.waiting.is_full();
-<<<<<<< HEAD
             // The last reply of a backlog may be full, and the next read wait for long.
             let is_held_back = state.is_behind && state.publishing.is_none() && !state.waiting.is_empty();
-=======
->>>>>>> directus-s11
             let publishing = async {
                 match &mut state.publishing {
                     Some(publishing) => publishing.await,
@@ -232,27 +204,18 @@ impl<K: Sink> Feed<K> {
                 () = self.stop.cancelled() => return Err(End::Stopped),
                 () = publishing => state.publishing = None,
                 () = sleep(DELAYED_LOOK_EVERY), if idle => idle = false,
-<<<<<<< HEAD
                 () = sleep(BACKLOG_PUBLISH_EVERY), if is_held_back => {}
                 delivery = reader.next(start), if !is_full && !idle => {
                     let delivery = delivery?;
                     backoff.reset();
                     self.events.peer_up(Peer::redis);
-=======
-                delivery = reader.next(start), if !is_full && !idle => {
-                    let delivery = delivery?;
-                    backoff.reset();
->>>>>>> directus-s11
                     if is_live {
                         self.status.works();
                     }
                     // What a delayed feed is not shown yet it need not ask for at once.
                     idle = !is_live && delivery.ends_reply && !delivery.is_full;
                     self.take_in(state, delivery, due_ms);
-<<<<<<< HEAD
                     self.look_for_trimmed(state).await?;
-=======
->>>>>>> directus-s11
                 }
             }
         }
@@ -265,11 +228,8 @@ impl<K: Sink> Feed<K> {
             if !state.has_begun {
                 let due_ms = self.unless_told(self.due_ms(state)).await?;
                 state.waiting.saw(seq(end_of(due_ms.saturating_sub(DELAYED_OVERLAP_MS))));
-<<<<<<< HEAD
                 // That the stream does not reach back further is no loss.
                 state.unchecked = Some(seq(end_of(due_ms)));
-=======
->>>>>>> directus-s11
                 state.has_begun = true;
             }
             return Ok(());
@@ -285,13 +245,9 @@ impl<K: Sink> Feed<K> {
         let set = self.broker.set_group(&source.stream, &source.group, after.map(id));
         let begins = seq(self.unless_told(set).await?);
         state.waiting.saw(begins);
-<<<<<<< HEAD
         if state.has_begun {
             state.unchecked.get_or_insert(begins);
         } else {
-=======
-        if !state.has_begun {
->>>>>>> directus-s11
             tracing::info!(group = source.group, after = %begins, "the live channel reads the stream");
         }
         state.has_begun = true;
@@ -317,10 +273,7 @@ impl<K: Sink> Feed<K> {
     /// Keeps what is shown of a part of a reply.
     fn take_in(&self, state: &mut State, delivery: Delivery, due_ms: u64) {
         let Delivery { batch, oversized, interval, ends_reply, is_full, .. } = delivery;
-<<<<<<< HEAD
         let before = state.waiting.read_to();
-=======
->>>>>>> directus-s11
         let entries = batch.len() + oversized.len();
         let decoded = state.decoder.decode(batch);
         let shown = self.shown.load();
@@ -339,12 +292,9 @@ impl<K: Sink> Feed<K> {
         let age_ms = last.map_or(0, |last: StreamId| due_ms.saturating_sub(last.ms));
         if ends_reply {
             state.is_behind = is_full && age_ms > BACKLOG_MS;
-<<<<<<< HEAD
             if state.is_behind || self.delay != DelayMs::NONE {
                 state.unchecked.get_or_insert(before);
             }
-=======
->>>>>>> directus-s11
         }
         if self.delay == DelayMs::NONE {
             let metrics = &self.events.metrics;
@@ -360,7 +310,6 @@ impl<K: Sink> Feed<K> {
         }
     }
 
-<<<<<<< HEAD
     /// Whether entries were trimmed from the stream before they were read: what is not known to have been there is a hole.
     async fn look_for_trimmed(&self, state: &mut State) -> Result<(), End> {
         let Some(from) = state.unchecked else { return Ok(()) };
@@ -386,8 +335,6 @@ impl<K: Sink> Feed<K> {
         Ok(())
     }
 
-=======
->>>>>>> directus-s11
     /// Gives the hub what waits, unless it is busy.
     fn publish(&self, state: &mut State) {
         if state.publishing.is_some() {

@@ -12,12 +12,9 @@ use super::fix::Fix;
 /// at the next ones. Not for ever: a device of long ago is looked for in every chunk.
 const LOOKS: u8 = 3;
 
-<<<<<<< HEAD
 /// The key of a row of `positions`.
 pub(super) type RowKey = (DeviceId, Timestamp);
 
-=======
->>>>>>> directus-s11
 /// The latest fixes of one feed. Written by the feed, once a batch, and by whoever looks into storage.
 #[derive(Debug, Default)]
 pub(super) struct Known(Mutex<Inner>);
@@ -89,11 +86,7 @@ impl Known {
     }
 
     /// The rows that are shown as the latest, and those that are not because they were flagged.
-<<<<<<< HEAD
     pub(super) fn rows(&self) -> (Vec<RowKey>, Vec<RowKey>) {
-=======
-    pub(super) fn rows(&self) -> (Vec<(DeviceId, Timestamp)>, Vec<(DeviceId, Timestamp)>) {
->>>>>>> directus-s11
         let inner = self.inner();
         let known = inner.devices.iter();
         let mut shown: Vec<_> =

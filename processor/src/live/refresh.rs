@@ -31,12 +31,9 @@ use crate::run::metrics::{LiveRefreshKind, LiveRefreshResult};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Devices in one query: each is a look into the index.
 const DEVICES_PER_QUERY: usize = 500;
-<<<<<<< HEAD
 /// The clock that says when a row came in may be so far from the broker's; what is left out thereby is read from the
 /// stream.
 const CLOCKS_DIFFER_MS: u64 = 5_000;
-=======
->>>>>>> directus-s11
 /// Many edits at once are one change.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Between two lines about a look that fails.
@@ -133,12 +130,8 @@ impl<A: Audience, K: Sink> Refresher<A, K> {
         self.look_at(DelayMs::NONE, &self.known, &shown, None).await?;
         for (delay, feed) in &state.delayed {
             let now_ms = self.broker.now_ms().await.context("asking the broker for its time")?;
-<<<<<<< HEAD
             let then_ms =
                 i64::try_from(now_ms.saturating_sub(delay.0 + CLOCKS_DIFFER_MS)).unwrap_or(i64::MAX);
-=======
-            let then_ms = i64::try_from(now_ms.saturating_sub(delay.0)).unwrap_or(i64::MAX);
->>>>>>> directus-s11
             let as_of = Timestamp::from_millis(then_ms);
             self.look_at(*delay, &feed.known, &shown, Some(as_of)).await?;
         }

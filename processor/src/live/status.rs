@@ -36,7 +36,6 @@ impl Status {
         *self.state() = State::No(why);
     }
 
-<<<<<<< HEAD
     /// The stream can be read, as far as is known: an idle one says nothing for as long as a read waits. After a failure
     /// only a read tells that it is over.
     pub(super) fn begins(&self) {
@@ -46,8 +45,6 @@ impl Status {
         }
     }
 
-=======
->>>>>>> directus-s11
     /// The stream was read.
     pub(super) fn works(&self) {
         *self.state() = State::Works;
@@ -85,10 +82,7 @@ mod tests {
         let status = Status::default();
         assert!(status.trouble().unwrap().contains("starting"));
         status.fails("away");
-<<<<<<< HEAD
         status.begins();
-=======
->>>>>>> directus-s11
         assert_eq!(status.trouble().unwrap(), "reading the stream: away");
         status.works();
         assert_eq!(status.trouble(), None);
@@ -96,10 +90,7 @@ mod tests {
         assert_eq!(status.trouble(), None);
         status.is_not("the live channel has stopped");
         assert!(status.trouble().is_some());
-<<<<<<< HEAD
         status.begins();
         assert_eq!(status.trouble(), None);
-=======
->>>>>>> directus-s11
     }
 }

@@ -78,13 +78,8 @@ pub(super) async fn take(
     }
 }
 
-<<<<<<< HEAD
 /// Keeps the name until `end`, and gives it back then. Cancels `lost` when another process has it.
 pub(super) async fn keep(guard: Guard, events: Arc<Events>, lost: CancellationToken, end: CancellationToken) {
-=======
-/// Keeps the name until `end`, and gives it back then. Cancels `work` when another process has it.
-pub(super) async fn keep(guard: Guard, events: Arc<Events>, work: CancellationToken, end: CancellationToken) {
->>>>>>> directus-s11
     loop {
         tokio::select! {
             () = end.cancelled() => break,
@@ -97,11 +92,7 @@ pub(super) async fn keep(guard: Guard, events: Arc<Events>, work: CancellationTo
             }
             Ok(Beat::Lost { holder }) => {
                 tracing::error!(holder, "another process works under the name of this instance");
-<<<<<<< HEAD
                 lost.cancel();
-=======
-                work.cancel();
->>>>>>> directus-s11
                 return;
             }
             Err(error) => events.peer_down(Peer::redis, &error),

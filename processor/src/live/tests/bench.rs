@@ -74,11 +74,7 @@ impl Sent {
         Self { device, second, priority: 0 }
     }
 
-<<<<<<< HEAD
     pub(super) fn fields(&self) -> [(&'static str, String); 4] {
-=======
-    fn fields(&self) -> [(&'static str, String); 4] {
->>>>>>> directus-s11
         let (device, ts) = (device(self.device), Timestamp::from_millis(BEGIN_MS + self.second * 1_000));
         let payload = format!(
             r#"{{"device_id":"{device}","timestamp":"{ts}","latitude":41.3,"longitude":19.8,"altitude":1,"angle":90,"speed":63,"satellites":11,"priority":{},"attributes":{{}}}}"#,
@@ -101,11 +97,7 @@ impl Bench {
             group: format!("live-broadcast-{instance}"),
             instance: instance.into(),
             batch_size: 100,
-<<<<<<< HEAD
             batch_block: Duration::from_secs(25),
-=======
-            batch_block: Duration::from_millis(100),
->>>>>>> directus-s11
         };
         Plan { source, group_prefix: "live-broadcast".into(), refresh: Duration::from_millis(300) }
     }

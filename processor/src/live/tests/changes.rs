@@ -13,7 +13,6 @@ async fn what_is_told_from_now_on_arrives_once_and_in_order() {
             "XADD race:changes * outbox_id {n} kind crossing event_id {EVENT} entry_id e payload {{\"n\":{n}}}"
         ))
     };
-<<<<<<< HEAD
     let before = add(&bench, 1);
     let _: String = bench.redis("XADD authz:changed * user nobody");
     let running = bench.start(rows(1)).await;
@@ -24,20 +23,6 @@ async fn what_is_told_from_now_on_arrives_once_and_in_order() {
         })
     };
     assert_eq!(bench.book.until("it listens", begins).await, (0, before));
-=======
-    add(&bench, 1);
-    let _: String = bench.redis("XADD authz:changed * user nobody");
-    let running = bench.start(rows(1)).await;
-    bench
-        .book
-        .until("it listens", |book| {
-            book.said()
-                .iter()
-                .any(|said| matches!(said, Said::Race(LIVE, changes, ..) if changes.is_empty()))
-                .then_some(())
-        })
-        .await;
->>>>>>> directus-s11
     let _: String = bench.redis("XADD race:changes * kind result payload {}");
     let mut ids = vec![add(&bench, 2), add(&bench, 3)];
     bench.book.until("two", |book| (book.race(LIVE).len() == 2).then_some(())).await;

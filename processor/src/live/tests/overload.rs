@@ -86,14 +86,11 @@ async fn of_a_backlog_only_the_latest_is_shown() {
         batches.last().is_some_and(|batch| batch.read_to == last).then_some(batches)
     };
     let batches = bench.book.until("it has caught up", is_last).await;
-<<<<<<< HEAD
     assert!(
         begun.elapsed() < Duration::from_secs(20),
         "the last read is not waited for: {:?}",
         begun.elapsed()
     );
-=======
->>>>>>> directus-s11
     let shown: usize = batches.iter().map(|batch| batch.fixes.len()).sum();
     assert!(shown < sent.len() / 2, "{shown} of {} within {:?}", sent.len(), begun.elapsed());
     assert_nothing_unsaid(&sent, &ids, &batches);
@@ -105,7 +102,6 @@ async fn of_a_backlog_only_the_latest_is_shown() {
     assert_eq!(bench.redis::<usize>(&format!("XLEN {STREAM}")), sent.len() + 2, "the stream is as it was");
     running.end(true).await;
 }
-<<<<<<< HEAD
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_trimmed_before_it_was_read_is_a_hole() {
@@ -136,5 +132,3 @@ async fn what_was_trimmed_before_it_was_read_is_a_hole() {
     assert_eq!(bench.events.metrics.live_trimmed.get(), 1);
     running.end(true).await;
 }
-=======
->>>>>>> directus-s11
