@@ -120,6 +120,8 @@ fn crossings(d: &mut Differences, at: &str, e: &race::judge::EntryEvaluation, o:
         d.near(&format!("{at} last touch"), ms(e.last_touch_at.unwrap_or(e.ts)), o.last_ms, INSTANT_MS);
         // What is faster than a vehicle comes from a spike; there chord and geodesic differ.
         let by = if o.ckmh > 100_000 { o.ckmh / 50_000 } else { SPEED_CKMH };
+        // And what a centimetre makes of it between two fixes that follow each other soon.
+        let by = by + 3_600_000 / (o.fixes_us[1] - o.fixes_us[0]).max(1);
         d.near(&format!("{at} speed"), (e.speed * 100.0).round() as i64, o.ckmh, by);
         d.equal(&format!("{at} review"), &e.needs_review, &o.review);
         d.equal(&format!("{at} status"), &e.status, &o.status);

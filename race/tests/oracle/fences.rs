@@ -282,6 +282,13 @@ pub(crate) fn crossings(tables: &Tables, event: Uuid, line: &Line) -> Vec<Crossi
         all.extend(found.into_iter().filter(|c| holds((fence.valid_from, fence.valid_to), c.ms)));
     }
     all.sort_by_key(|c| (c.ms, c.geofence, c.direction));
+    // Which of two within a millisecond is the first, at a fence without hysteresis.
+    for (n, one) in all.iter().enumerate() {
+        let close = |c: &&Crossing| c.geofence == one.geofence && c.direction == one.direction;
+        if let Some(other) = all[n + 1..].iter().take_while(|c| c.ms <= one.ms + 2).find(close) {
+            doubt::always("two crossings at once", (other.ms - one.ms) as f64);
+        }
+    }
     all
 }
 

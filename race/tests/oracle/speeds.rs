@@ -73,7 +73,9 @@ impl Ride<'_> {
         let row_holds = zone.valid_from.is_none_or(|t| self.place_at(ms(t)) <= whole[0].0)
             && zone.valid_to.is_none_or(|t| self.place_at(ms(t)) > last);
         let begun = visit.begun && whole[0].1 > within.0 && (whole[0].0 >= within.0 || seen(segment.start));
-        let cut = last >= within.1 && !seen(segment.finish);
+        // Of the whole visit, whatever lower limits take of it: what the close ends is not over.
+        let until = clip(&enforced.parts, visit.span).last()?.1;
+        let cut = until >= within.1 && !seen(segment.finish);
         let ended = (visit.ended || segment.finish.is_some()) && !cut;
         // Where a row begins or ceases to hold, the clock says when, and nothing says where.
         let of_segment = self.tables.speed_limit_zones.iter().filter(|z| z.segment_id == zone.segment_id);
