@@ -52,7 +52,7 @@ impl Directus {
     /// Starts a server of its own.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`crate::Error`].
     pub fn start() -> Result<Directus> {
         Directus::start_with(&Options::default())
     }
@@ -76,7 +76,7 @@ impl Directus {
     /// Starts a server of its own.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// See [`crate::Error`].
     pub fn start_with(options: &Options) -> Result<Directus> {
         let postgres = Postgres::start()?;
         postgres.psql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;

@@ -125,6 +125,18 @@ impl Directus {
         self.api.data("POST", "/auth/logout", Credentials::Cookie(cookie), Some(&body)).map(drop)
     }
 
+    /// A cookie with the next key of the session, as the page asks for before the old one expires.
+    ///
+    /// # Errors
+    /// The session has ended.
+    pub fn refresh_session(&self, cookie: &Cookie) -> Result<Cookie> {
+        let body = json!({"mode": "session"});
+        let (path, credentials) = ("/auth/refresh", Credentials::Cookie(cookie));
+        let answered = self.api.send("POST", path, credentials, Some(&body))?;
+        answered.answer.accepted("POST", path)?;
+        answered.cookie.ok_or_else(|| unexpected("POST", path, "no session cookie"))
+    }
+
     /// Suspends a user: `status` becomes `suspended`.
     ///
     /// # Errors
