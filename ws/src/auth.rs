@@ -1,21 +1,25 @@
 //! Who somebody is: a token that Directus signed, or credentials that Directus itself is asked about.
+//!
+//! A bearer JWT is verified here, with the secret of Directus. Whatever may have ended before its time is asked of Directus:
+//! tokens of a session and every cookie, so that a logout counts, and what is no JWT or cannot be verified here.
 
+mod cookie;
+mod hs256;
 mod jwt;
 
-use std::sync::{Arc, LazyLock};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
-use ring::hmac;
-use ring::rand::SystemRandom;
-use serde::Deserialize;
 
-pub use self::jwt::SESSION_COOKIE;
-use self::jwt::{Claims, Verifier};
-use crate::directus::{CallError, Directus};
+use self::jwt::Verifier;
+use crate::directus::{Asked, Directus, NoAnswer, Questions};
 use crate::metrics::LiveMetrics;
 use crate::secret::Secret;
+
+/// The cookie of a Directus session.
+pub const SESSION_COOKIE: &str = "directus_session_token";
 
 /// Bytes of a token or of a `Cookie` header. A JWT of Directus has some hundred.
 const MAX_CREDENTIALS_BYTES: usize = 12 * 1024;
@@ -29,22 +33,10 @@ pub enum Credentials {
     Cookies(Secret),
 }
 
-/// Of this process alone, so that what is kept of credentials is of no use elsewhere.
-static FINGERPRINTS: LazyLock<Option<hmac::Key>> =
-    LazyLock::new(|| hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok());
-
 impl Credentials {
-    /// Tells credentials apart without keeping them. `None` where the system has no random numbers: then nothing is to
-    /// be remembered by them.
-    pub(crate) fn fingerprint(&self) -> Option<[u8; 32]> {
-        let mut hash = hmac::Context::with_key(FINGERPRINTS.as_ref()?);
-        let (kind, secret) = match self {
-            Self::Bearer(secret) => (b"b", secret),
-            Self::Cookies(secret) => (b"c", secret),
-        };
-        hash.update(kind);
-        hash.update(secret.reveal().as_bytes());
-        hash.sign().as_ref().try_into().ok()
+    pub(crate) fn secret(&self) -> &Secret {
+        let (Self::Bearer(secret) | Self::Cookies(secret)) = self;
+        secret
     }
 
     /// The header by which Directus gets them; it is marked as not to be shown.
@@ -66,9 +58,9 @@ impl Credentials {
 pub struct Identity {
     /// The id of the Directus user.
     pub user: Arc<str>,
-    /// Whether Directus shows them everything.
+    /// Whether Directus shows them everything, as a token that is signed with the secret says.
     pub is_admin: bool,
-    /// When the credentials end; `None` for those that do not by themselves.
+    /// When the credentials end; for cookies, when to ask again. `None` for those that do not end by themselves.
     pub expires_at: Option<SystemTime>,
     /// What they showed.
     pub credentials: Arc<Credentials>,
@@ -105,6 +97,14 @@ pub enum AuthRefusal {
     /// Too many are waiting for Directus.
     Busy,
 }
+
+impl fmt::Display for AuthRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for AuthRefusal {}
 
 impl AuthRefusal {
     /// All of them.
@@ -153,13 +153,20 @@ impl AuthRefusal {
     }
 }
 
+const OK: &str = "ok";
+
+/// A user, and whether they administer; or why not.
+type Login = Result<(Arc<str>, bool), AuthRefusal>;
+
 /// Looks at credentials. Can be asked from any runtime.
-#[derive(Debug)]
-pub struct Authenticator {
+pub struct Authenticator(Arc<Inner>);
+
+struct Inner {
     verifier: Option<Verifier>,
     directus: Directus,
     within: Duration,
     metrics: LiveMetrics,
+    questions: Mutex<Questions<[u8; 32], Login>>,
 }
 
 impl Authenticator {
@@ -170,7 +177,8 @@ impl Authenticator {
             metrics.auth_attempt(refusal.name(), 0);
         }
         metrics.auth_attempt(OK, 0);
-        Self { verifier: secret.map(Verifier::new), directus, within, metrics }
+        let verifier = secret.and_then(Verifier::new);
+        Self(Arc::new(Inner { verifier, directus, within, metrics, questions: Mutex::default() }))
     }
 
     /// Whose credentials these are.
@@ -180,14 +188,15 @@ impl Authenticator {
     pub async fn authenticate(&self, credentials: &Arc<Credentials>) -> Result<Identity, AuthRefusal> {
         let begun = Instant::now();
         let result = self.look(credentials).await;
-        self.metrics.auth_duration.observe(begun.elapsed().as_secs_f64());
-        self.metrics.auth_attempt(result.as_ref().map_or_else(|refusal| refusal.name(), |_| OK), 1);
+        let metrics = &self.0.metrics;
+        metrics.auth_duration.observe(begun.elapsed().as_secs_f64());
+        metrics.auth_attempt(result.as_ref().map_or_else(|refusal| refusal.name(), |_| OK), 1);
         result
     }
 
     /// Counts a refusal that was found before credentials were looked at.
     pub(crate) fn refused(&self, refusal: AuthRefusal) {
-        self.metrics.auth_attempt(refusal.name(), 1);
+        self.0.metrics.auth_attempt(refusal.name(), 1);
     }
 
     /// Whether Directus itself still takes credentials whose signature is good: they may have been withdrawn.
@@ -199,20 +208,20 @@ impl Authenticator {
     }
 
     async fn look(&self, credentials: &Arc<Credentials>) -> Result<Identity, AuthRefusal> {
-        let (Credentials::Bearer(secret) | Credentials::Cookies(secret)) = &**credentials;
-        if secret.reveal().is_empty() || secret.reveal().len() > MAX_CREDENTIALS_BYTES {
+        let text = credentials.secret().reveal();
+        if text.is_empty() || text.len() > MAX_CREDENTIALS_BYTES {
             return Err(AuthRefusal::Malformed);
         }
-        if let (Credentials::Bearer(token), Some(verifier)) = (&**credentials, &self.verifier)
-            && jwt::is_shaped_as_one(token)
+        if let (Credentials::Bearer(_), Some(verifier)) = (&**credentials, &self.0.verifier)
+            && jwt::is_shaped_as_one(text)
         {
-            let claims = verifier.verify(token)?;
+            let claims = verifier.verify(text)?;
             // One of a login that can be ended needs to be asked about; and who it is for is to be said.
-            if let (None, Some(user)) = (&claims.session, &claims.id) {
+            if let (false, Some(user)) = (claims.has_session, claims.user) {
                 return Ok(Identity {
-                    user: Arc::from(&**user),
-                    is_admin: claims.is_admin(),
-                    expires_at: claims.expires_at(),
+                    user: user.into(),
+                    is_admin: claims.is_admin,
+                    expires_at: claims.expires_at,
                     credentials: Arc::clone(credentials),
                 });
             }
@@ -220,56 +229,86 @@ impl Authenticator {
         self.ask(credentials).await
     }
 
+    /// Asks Directus, once for all who show the same at one time.
     async fn ask(&self, credentials: &Arc<Credentials>) -> Result<Identity, AuthRefusal> {
-        let answered = self.directus.get("/users/me?fields=id,status", credentials, self.within).await;
-        let (status, body) = answered.map_err(|error| match error {
-            CallError::Busy => AuthRefusal::Busy,
-            CallError::Unpresentable => AuthRefusal::Malformed,
-            CallError::TimedOut | CallError::Failed => AuthRefusal::Unavailable,
-        })?;
-        match status {
-            StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(AuthRefusal::Refused),
-            _ => return Err(AuthRefusal::Unavailable),
+        let key = self.0.directus.fingerprint(credentials);
+        let (answer, asked) = self.0.questions().join_or_ask(key);
+        // With the lock released: a runtime that has ended drops what it is given at once, and so closes the question.
+        if let Some(asked) = asked {
+            self.spawn(credentials, key, asked);
         }
-        let me: Me = serde_json::from_slice(&body).map_err(|_| AuthRefusal::Unavailable)?;
-        // A user with no right to read their own status is not told it, and is active: others are not answered.
-        if me.data.status.is_some_and(|status| status != "active") {
-            return Err(AuthRefusal::Refused);
-        }
-        // What a token says of itself is true, since Directus has taken it.
-        let claims = jwt::unverified(credentials).unwrap_or_default();
-        let user = me.data.id.filter(|id| !id.is_empty()).ok_or(AuthRefusal::Refused)?;
-        Ok(Identity {
-            user: user.into(),
-            is_admin: claims.is_admin(),
-            expires_at: claims.expires_at(),
-            credentials: Arc::clone(credentials),
-        })
+        // There is none where the runtime that asks has ended.
+        let (user, is_admin) = answer.wait().await.unwrap_or(Err(AuthRefusal::Unavailable))?;
+        let text = credentials.secret().reveal();
+        let expires_at = match &**credentials {
+            // Directus has taken it, so that it ends when it says.
+            Credentials::Bearer(_) => jwt::unverified(text).and_then(|claims| claims.expires_at),
+            Credentials::Cookies(_) => Some(cookie::expires_at(text, SystemTime::now())),
+        };
+        Ok(Identity { user, is_admin, expires_at, credentials: Arc::clone(credentials) })
+    }
+
+    fn spawn(&self, credentials: &Arc<Credentials>, key: [u8; 32], asked: Asked<Login>) {
+        let question = Question { of: Arc::clone(&self.0), key, number: asked.number };
+        let credentials = Arc::clone(credentials);
+        self.0.directus.runtime().spawn(async move {
+            let login = question.of.login(&credentials).await;
+            // Who comes from now on asks anew: they may have logged out.
+            drop(question);
+            asked.reply.send_replace(Some(login));
+        });
     }
 }
 
-const OK: &str = "ok";
-
-/// The answer of `GET /users/me`; without an id for whoever Directus does not know.
-#[derive(Deserialize)]
-struct Me {
-    data: MyData,
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").finish_non_exhaustive()
+    }
 }
 
-#[derive(Deserialize)]
-struct MyData {
-    id: Option<Box<str>>,
-    status: Option<String>,
-}
-
-impl Claims {
-    fn is_admin(&self) -> bool {
-        self.admin_access == Some(true)
+impl Inner {
+    fn questions(&self) -> MutexGuard<'_, Questions<[u8; 32], Login>> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn expires_at(&self) -> Option<SystemTime> {
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(self.exp?))
+    async fn login(&self, credentials: &Credentials) -> Login {
+        match self.directus.me(credentials, self.within).await {
+            Ok(Some(user)) => {
+                let is_admin = self.is_admin(credentials, &user);
+                Ok((user.into(), is_admin))
+            }
+            Ok(None) => Err(AuthRefusal::Refused),
+            Err(NoAnswer::Busy) => Err(AuthRefusal::Busy),
+            Err(NoAnswer::Unsendable) => Err(AuthRefusal::Malformed),
+            Err(_) => Err(AuthRefusal::Unavailable),
+        }
+    }
+
+    /// What a token says of its user's rights is believed where it is signed, and of the user whom Directus named: of several
+    /// cookies Directus takes one, and this need not be it; and a static token may look like anything. Without the secret
+    /// nobody is known to administer.
+    fn is_admin(&self, credentials: &Credentials, user: &str) -> bool {
+        let text = credentials.secret().reveal();
+        let token = match credentials {
+            Credentials::Bearer(_) => Some(text),
+            Credentials::Cookies(_) => cookie::sessions(text).next(),
+        };
+        let claims =
+            self.verifier.as_ref().zip(token).and_then(|(verifier, token)| verifier.verify(token).ok());
+        claims.is_some_and(|claims| claims.is_admin && claims.user.as_deref() == Some(user))
+    }
+}
+
+/// Closes a question when its task ends, whatever ends it.
+struct Question {
+    of: Arc<Inner>,
+    key: [u8; 32],
+    number: u64,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.of.questions().close(&self.key, self.number);
     }
 }
 
@@ -285,8 +324,5 @@ mod tests {
             let (_, header) = credentials.header().unwrap();
             assert!(!format!("{credentials:?} {header:?}").contains("very"));
         }
-        let again = Credentials::Bearer(Secret::new("very-secret"));
-        assert_eq!(bearer.fingerprint(), again.fingerprint());
-        assert_ne!(bearer.fingerprint(), Credentials::Cookies(Secret::new("very-secret")).fingerprint());
     }
 }

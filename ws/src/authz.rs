@@ -1,36 +1,43 @@
-//! Who may see which event: Directus says, by one call for a subscription with the caller's own credentials.
+//! Who may see an event: asked of Directus with the caller's own credentials, and remembered for a moment.
+//!
+//! A decision is kept under a keyed hash of the credentials and the event, never under the user: two tokens of one user may
+//! have different rights.
 
-use std::collections::HashMap;
+mod cache;
+
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::StatusCode;
-use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::auth::Identity;
-use crate::directus::{CallError, Directus};
+use crate::directus::{Asked, Directus, Kind, Questions, Seen};
 use crate::metrics::LiveMetrics;
+
+use cache::Cache;
 
 /// For how long an answer is good for further subscriptions: a page that is loaded again, a second tab.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10);
-/// Answers that are remembered; beyond, they are asked for again.
-const MAX_REMEMBERED: usize = 50_000;
-/// Calls at once for subscriptions that are open already, so that new ones find room.
-const MAX_RECHECKS: usize = 4;
 
-/// What Directus says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Answers that are remembered; one takes some 200 bytes.
+const MAX_REMEMBERED: usize = 20_000;
+
+/// How often a question is asked again whose answer was of the time before a change of rights.
+const ROUNDS: usize = 3;
+
+/// Whether somebody may see an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
-    /// They may see it.
+    /// They may.
     Allowed,
-    /// They may not, or it is not there: Directus does not tell which.
+    /// They may not, or there is no such event: Directus tells only those who may see all which it is.
     Forbidden,
-    /// It is not there.
+    /// There is no such event.
     NotFound,
-    /// The credentials are not good any more.
+    /// Directus does not take their credentials any more.
     Unauthenticated,
-    /// There is no answer, or none that can be understood.
+    /// Directus gave no answer in time, or none that makes sense, or too many wait for one.
     Unavailable,
 }
 
@@ -38,7 +45,8 @@ impl Decision {
     const ALL: [Self; 5] =
         [Self::Allowed, Self::Forbidden, Self::NotFound, Self::Unauthenticated, Self::Unavailable];
 
-    fn name(self) -> &'static str {
+    /// As it is counted.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
             Self::Forbidden => "forbidden",
@@ -47,51 +55,44 @@ impl Decision {
             Self::Unavailable => "unavailable",
         }
     }
-
-    /// What stays true for a while.
-    fn is_an_answer(self) -> bool {
-        matches!(self, Self::Allowed | Self::Forbidden | Self::NotFound)
-    }
 }
 
-/// Credentials and an event.
-type Key = ([u8; 32], Uuid);
-
-/// Asks, remembers for a moment, and asks but once what many want to know. Can be asked from any runtime.
-#[derive(Debug)]
-pub struct Authorizer {
-    shared: Arc<Shared>,
+/// What a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) credentials: [u8; 32],
+    pub(crate) event: Uuid,
 }
 
-#[derive(Debug)]
-struct Shared {
+/// A question that is being asked. Rechecks wait long for their turn, so a new subscription does not join one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Subject {
+    key: Key,
+    kind: Kind,
+    user: Arc<str>,
+}
+
+/// An answer, and whether it is of the time before a change.
+#[derive(Clone, Copy)]
+struct Answered {
+    decision: Decision,
+    is_outdated: bool,
+}
+
+/// Decides who may see an event. Can be asked from any runtime.
+pub struct Authorizer(Arc<Inner>);
+
+struct Inner {
     directus: Directus,
     within: Duration,
-    rechecks: Semaphore,
     metrics: LiveMetrics,
-    known: Mutex<Known>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    answers: HashMap<Key, Answer>,
-    flights: HashMap<Key, Flight>,
-    next_flight: u64,
-}
-
-#[derive(Debug)]
-struct Answer {
-    decision: Decision,
-    until: Instant,
-    user: Arc<str>,
-}
-
-/// A call on its way.
-#[derive(Debug)]
-struct Flight {
-    number: u64,
-    user: Arc<str>,
-    lands: watch::Receiver<Option<Decision>>,
+/// Under one lock, so that no answer slips in between a change and what is dropped for it.
+struct State {
+    cache: Cache,
+    questions: Questions<Subject, Answered>,
 }
 
 impl Authorizer {
@@ -100,118 +101,135 @@ impl Authorizer {
         for decision in Decision::ALL {
             metrics.authz_decision(decision.name(), 0);
         }
-        let (rechecks, known) = (Semaphore::new(MAX_RECHECKS), Mutex::default());
-        Self { shared: Arc::new(Shared { directus, within, rechecks, metrics, known }) }
+        let cache = Cache::new(MAX_REMEMBERED, REMEMBERED_FOR);
+        let state = Mutex::new(State { cache, questions: Questions::default() });
+        Self(Arc::new(Inner { directus, within, metrics, state }))
     }
 
-    /// Whether they may see it, as Directus says or said a moment ago.
-    pub async fn decide(&self, who: &Identity, event: Uuid) -> Decision {
-        let Some(key) = key(who, event) else { return self.shared.ask(who, event).await };
-        if let Some(answer) = self.shared.known().answers.get(&key)
-            && answer.until > Instant::now()
-        {
-            return answer.decision;
-        }
-        self.fly(who, key).await
+    /// Whether `identity` may see `event`, for a subscription that is to be opened. Answers within the time limit; where rights
+    /// change just then, within one and a half of it.
+    pub async fn decide(&self, identity: &Identity, event: Uuid) -> Decision {
+        self.answer(identity, event, Kind::Decision).await
     }
 
-    /// Whether they still may: Directus is asked, when its turn comes.
-    pub async fn recheck(&self, who: &Identity, event: Uuid) -> Decision {
-        let Ok(_turn) = self.shared.rechecks.acquire().await else { return Decision::Unavailable };
-        match key(who, event) {
-            Some(key) => self.fly(who, key).await,
-            None => self.shared.ask(who, event).await,
-        }
+    /// The same past the cache, for a subscription that is open. It waits for its turn behind those that are not.
+    pub async fn recheck(&self, identity: &Identity, event: Uuid) -> Decision {
+        self.answer(identity, event, Kind::Recheck).await
     }
 
-    /// Rights have changed, of a user or everybody, for an event or all: what was said of them is forgotten, and an answer
-    /// that is on its way is not remembered.
+    /// The rights of a user, of an event, or of both together may have changed; `None` stands for all. What was decided
+    /// before does not count any more, and neither does what Directus is just deciding.
     pub fn forget(&self, user: Option<&str>, event: Option<Uuid>) {
-        let mut known = self.shared.known();
-        let concerns = |of: &Arc<str>, key: &Key| {
-            user.is_none_or(|user| **of == *user) && event.is_none_or(|event| key.1 == event)
+        let is_meant = |key: &Key, of: &str| {
+            event.is_none_or(|event| event == key.event) && user.is_none_or(|user| user == of)
         };
-        known.answers.retain(|key, answer| !concerns(&answer.user, key));
-        known.flights.retain(|key, flight| !concerns(&flight.user, key));
+        let mut state = self.0.state();
+        state.cache.forget(is_meant);
+        state.questions.forget(|subject| is_meant(&subject.key, &subject.user));
     }
 
-    /// Joins the call that is on its way, or makes it.
-    async fn fly(&self, who: &Identity, key: Key) -> Decision {
-        let mut lands = {
-            let mut known = self.shared.known();
-            match known.flights.get(&key) {
-                Some(flight) => flight.lands.clone(),
-                None => self.take_off(&mut known, who, key),
-            }
-        };
-        let landed = lands.wait_for(Option::is_some).await;
-        landed.ok().and_then(|decision| *decision).unwrap_or(Decision::Unavailable)
-    }
-
-    fn take_off(&self, known: &mut Known, who: &Identity, key: Key) -> watch::Receiver<Option<Decision>> {
-        known.next_flight += 1;
-        let number = known.next_flight;
-        let (landing, lands) = watch::channel(None);
-        known.flights.insert(key, Flight { number, user: Arc::clone(&who.user), lands: lands.clone() });
-        let (shared, who) = (Arc::clone(&self.shared), who.clone());
-        self.shared.directus.runtime().spawn(async move {
-            let decision = shared.ask(&who, key.1).await;
-            shared.landed(number, key, who.user, decision);
-            landing.send_replace(Some(decision));
-        });
-        lands
-    }
-}
-
-fn key(who: &Identity, event: Uuid) -> Option<Key> {
-    who.credentials.fingerprint().map(|fingerprint| (fingerprint, event))
-}
-
-impl Shared {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn landed(&self, number: u64, key: Key, user: Arc<str>, decision: Decision) {
-        let mut known = self.known();
-        // Where it has been forgotten meanwhile, the answer may be from before.
-        if known.flights.get(&key).is_none_or(|flight| flight.number != number) {
-            return;
-        }
-        known.flights.remove(&key);
-        if !decision.is_an_answer() {
-            return;
-        }
-        let now = Instant::now();
-        if known.answers.len() >= MAX_REMEMBERED {
-            known.answers.retain(|_, answer| answer.until > now);
-            if known.answers.len() >= MAX_REMEMBERED {
-                known.answers.clear();
-            }
-        }
-        known.answers.insert(key, Answer { decision, until: now + REMEMBERED_FOR, user });
-    }
-
-    async fn ask(&self, who: &Identity, event: Uuid) -> Decision {
+    async fn answer(&self, identity: &Identity, event: Uuid, kind: Kind) -> Decision {
+        let key = Key { credentials: self.0.directus.fingerprint(&identity.credentials), event };
         let begun = Instant::now();
-        let path = format!("/items/events/{}?fields=id", event.hyphenated());
-        let decision = match self.directus.get_path(path, &who.credentials, self.within).await {
-            Ok((StatusCode::OK, body)) if is_about(&body, event) => Decision::Allowed,
-            Ok((StatusCode::FORBIDDEN, _)) => Decision::Forbidden,
-            Ok((StatusCode::NOT_FOUND, _)) => Decision::NotFound,
-            Ok((StatusCode::UNAUTHORIZED, _)) => Decision::Unauthenticated,
-            Ok(_) | Err(CallError::Busy | CallError::TimedOut | CallError::Failed) => Decision::Unavailable,
-            Err(CallError::Unpresentable) => Decision::Unauthenticated,
-        };
-        self.metrics.authz_duration.observe(begun.elapsed().as_secs_f64());
-        self.metrics.authz_decision(decision.name(), 1);
-        decision
+        for round in 1..=ROUNDS {
+            let subject = Subject { key, kind, user: Arc::clone(&identity.user) };
+            let (answer, asked) = {
+                let mut state = self.0.state();
+                if kind == Kind::Decision
+                    && let Some(decision) = state.cache.get(&key, Instant::now())
+                {
+                    return decision;
+                }
+                state.questions.join_or_ask(subject.clone())
+            };
+            // With the lock released: a runtime that has ended drops what it is given at once, and so closes the question.
+            if let Some(asked) = asked {
+                self.spawn(subject, identity, asked);
+            }
+            // There is none where the runtime that asks has ended.
+            let Some(Answered { decision, is_outdated }) = answer.wait().await else { break };
+            if !is_outdated {
+                return decision;
+            }
+            let has_time = kind == Kind::Recheck || begun.elapsed() < self.0.within / 2;
+            if round == ROUNDS || !has_time {
+                break;
+            }
+        }
+        // What was said before a change is not known to be so now.
+        Decision::Unavailable
+    }
+
+    fn spawn(&self, subject: Subject, identity: &Identity, asked: Asked<Answered>) {
+        let credentials = Arc::clone(&identity.credentials);
+        let question = Question { of: Arc::clone(&self.0), subject, number: asked.number };
+        self.0.directus.runtime().spawn(async move {
+            let Subject { key, kind, .. } = question.subject;
+            let Inner { directus, within, metrics, .. } = &*question.of;
+            let begun = Instant::now();
+            let decision = match directus.event(kind, &credentials, key.event, *within).await {
+                Ok(Seen::Yes) => Decision::Allowed,
+                Ok(Seen::Forbidden) => Decision::Forbidden,
+                Ok(Seen::NotFound) => Decision::NotFound,
+                Ok(Seen::Unauthenticated) => Decision::Unauthenticated,
+                Err(_) => Decision::Unavailable,
+            };
+            metrics.authz_duration.observe(begun.elapsed().as_secs_f64());
+            metrics.authz_decision(decision.name(), 1);
+            let is_outdated = !question.close(decision);
+            asked.reply.send_replace(Some(Answered { decision, is_outdated }));
+        });
     }
 }
 
-/// Whether an answer is what Directus says of this event, and not a login page that somebody put in between.
-fn is_about(body: &[u8], event: Uuid) -> bool {
-    let answer: Result<serde_json::Value, _> = serde_json::from_slice(body);
-    let id = answer.ok().and_then(|answer| Some(answer.get("data")?.get("id")?.as_str()?.to_owned()));
-    id.and_then(|id| Uuid::try_parse(&id).ok()) == Some(event)
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorizer").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes a question when its task ends, whatever ends it.
+struct Question {
+    of: Arc<Inner>,
+    subject: Subject,
+    number: u64,
+}
+
+impl Question {
+    /// Closes the question and keeps its answer, unless it was forgotten meanwhile: then it returns false.
+    fn close(&self, decision: Decision) -> bool {
+        let mut state = self.of.state();
+        let is_open = state.questions.close(&self.subject, self.number);
+        if is_open {
+            let key = self.subject.key;
+            match decision {
+                Decision::Allowed | Decision::Forbidden | Decision::NotFound => {
+                    state.cache.put(
+                        key,
+                        self.number,
+                        Arc::clone(&self.subject.user),
+                        decision,
+                        Instant::now(),
+                    );
+                }
+                // Credentials that are good for nothing now may have been good a moment ago.
+                Decision::Unauthenticated => state.cache.remove(&key),
+                // Says nothing of rights.
+                Decision::Unavailable => {}
+            }
+        }
+        is_open
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.of.state().questions.close(&self.subject, self.number);
+    }
 }

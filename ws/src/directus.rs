@@ -1,189 +1,208 @@
-//! Directus, as much of it as is asked: bounded in time, in calls at once and in calls that wait.
+//! Directus, as far as the live channel asks it: who somebody is, and whether they may see an event.
+//!
+//! Every call carries the caller's own credentials and nothing else of theirs. It has a time limit, its answer a size limit,
+//! and there is a bound on calls in flight and on those that wait, by kind: people who log in do not keep those waiting who
+//! subscribe, nor does looking again whether subscriptions are still allowed. All of it runs on one runtime, whose handle is
+//! given; answers may be awaited on any.
 
+mod base;
+mod call;
+mod coalesce;
+mod gate;
+
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::header::{ACCEPT, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::StatusCode;
+use ring::hmac;
+use ring::rand::SystemRandom;
+use serde::Deserialize;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::auth::Credentials;
 
-/// Calls at once. One costs Directus some milliseconds of its only thread: more would only wait there.
-const MAX_IN_FLIGHT: usize = 16;
-/// Calls that wait for their turn. Behind so many nobody would be answered in time.
-const MAX_WAITING: usize = 2_000;
-/// Bytes of an answer. The longest one that is asked for has some hundred.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-/// Longer than Node keeps one open by itself would be to write into closed connections.
-const IDLE_FOR: Duration = Duration::from_secs(4);
+use base::BaseUrl;
+pub(crate) use call::NoAnswer;
+use call::{Answer, Caller};
+pub(crate) use coalesce::{Asked, Questions};
+use gate::{Bound, Closed, Gate};
 
-/// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CallError {
-    #[error("too many calls are waiting")]
-    Busy,
-    #[error("no answer in time")]
-    TimedOut,
-    #[error("the call failed")]
-    Failed,
-    #[error("the credentials cannot be sent")]
-    Unpresentable,
-}
+/// Directus answers some two hundred calls a second by its only thread: more of them in flight would only wait there.
+const LOGINS: Bound = Bound { in_flight: 8, waiting: 1_000, turn_within: None };
+const DECISIONS: Bound = Bound { in_flight: 8, waiting: 1_000, turn_within: None };
+/// A change of an event's rights asks for all of its subscribers at once; nobody waits for what comes of it.
+const RECHECKS: Bound = Bound { in_flight: 4, waiting: 20_000, turn_within: Some(Duration::from_secs(60)) };
 
-/// Why Directus cannot be asked at all.
+/// Why Directus cannot be asked at all. Shows nothing of the URL, which may hold a login.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectusError {
-    /// The URL is none.
-    #[error("DIRECTUS_BASE_URL is no http or https URL")]
-    Url,
+    /// The URL is none to call.
+    #[error("DIRECTUS_BASE_URL cannot be used: {0}")]
+    Url(&'static str),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    /// Credentials cannot be told apart without keeping them.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
 }
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+/// For whom an event is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// A subscription that is not open yet: somebody waits.
+    Decision,
+    /// One that is open.
+    Recheck,
+}
 
-/// A clone is the same client, with the same bounds.
+/// What Directus says of an event to whoever shows credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Yes,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+}
+
+/// A client of Directus. A clone is the same client.
 #[derive(Clone)]
-pub struct Directus {
-    inner: Arc<Inner>,
-}
+pub struct Directus(Arc<Inner>);
 
 struct Inner {
-    client: HttpClient,
-    /// Scheme, host and, where Directus is not at the root, a path; without a slash at its end.
-    base: Box<str>,
-    /// The runtime of its connections: those that ask may be of any.
+    caller: Caller,
     runtime: Handle,
-    in_flight: Semaphore,
-    waiting: AtomicUsize,
-}
-
-impl std::fmt::Debug for Directus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Directus").finish_non_exhaustive()
-    }
+    logins: Gate,
+    decisions: Gate,
+    rechecks: Gate,
+    /// Of this process alone, so that what is kept of credentials is of no use elsewhere.
+    fingerprints: hmac::Key,
 }
 
 impl Directus {
-    /// `base_url`: as `DIRECTUS_BASE_URL` has it. Its connections live on the runtime of the caller.
+    /// Makes a client of `base_url`, as `DIRECTUS_BASE_URL` has it; nothing is connected yet. Its connections live on
+    /// `runtime`.
     ///
     /// # Errors
     /// See [`DirectusError`].
     pub fn new(base_url: &str, tls: &tls::Options, runtime: Handle) -> Result<Self, DirectusError> {
-        let base = base_url.trim_end_matches('/');
-        let uri: Uri = base.parse().map_err(|_| DirectusError::Url)?;
-        let is_plain = match uri.scheme_str() {
-            Some("http") => true,
-            Some("https") => false,
-            _ => return Err(DirectusError::Url),
-        };
-        if uri.authority().is_none_or(|authority| authority.host().is_empty()) || uri.query().is_some() {
-            return Err(DirectusError::Url);
-        }
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_WITHIN));
+        let base = BaseUrl::parse(base_url)?;
         // Whom to trust is read from files: not where nobody is to be trusted.
-        let config = if is_plain { no_tls()? } else { tls::client_config(tls)? };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(MAX_IN_FLIGHT)
-            .retry_canceled_requests(true)
-            .build(connector);
-        let in_flight = Semaphore::new(MAX_IN_FLIGHT);
-        let inner = Inner { client, base: base.into(), runtime, in_flight, waiting: AtomicUsize::new(0) };
-        Ok(Self { inner: Arc::new(inner) })
+        let nobody = tls::Options { verify: tls::Verify::None, ..tls::Options::default() };
+        let tls = tls::client_config(if base.is_plain() { &nobody } else { tls })?;
+        let fingerprints = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .map_err(|_| DirectusError::NoRandomness)?;
+        Ok(Self(Arc::new(Inner {
+            caller: Caller::new(base, tls),
+            runtime,
+            logins: Gate::new(LOGINS),
+            decisions: Gate::new(DECISIONS),
+            rechecks: Gate::new(RECHECKS),
+            fingerprints,
+        })))
     }
 
-    /// Runs on the runtime of the connections.
     pub(crate) fn runtime(&self) -> &Handle {
-        &self.inner.runtime
+        &self.0.runtime
     }
 
-    /// Asks with somebody's credentials, and gives up after `within`, waiting included. Redirects are not followed:
-    /// credentials go nowhere else.
-    pub(crate) async fn get(
-        &self,
-        path: &'static str,
-        credentials: &Credentials,
-        within: Duration,
-    ) -> Result<(StatusCode, Bytes), CallError> {
-        self.get_path(path.to_owned(), credentials, within).await
-    }
-
-    pub(crate) async fn get_path(
-        &self,
-        path: String,
-        credentials: &Credentials,
-        within: Duration,
-    ) -> Result<(StatusCode, Bytes), CallError> {
-        let (name, value) = credentials.header().ok_or(CallError::Unpresentable)?;
-        let request = Request::builder()
-            .method(Method::GET)
-            .uri(format!("{}{path}", self.inner.base))
-            .header(name, value)
-            .header(ACCEPT, HeaderValue::from_static("application/json"))
-            .body(Empty::new())
-            .map_err(|_| CallError::Failed)?;
-        let place = Waiting::new(&self.inner).ok_or(CallError::Busy)?;
-        let inner = Arc::clone(&self.inner);
-        let call = async move {
-            let answered = timeout(within, async {
-                let permit = inner.in_flight.acquire().await.map_err(|_| CallError::Failed)?;
-                let response = inner.client.request(request).await.map_err(|_| CallError::Failed)?;
-                let status = response.status();
-                let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-                let body = body.map_err(|_| CallError::Failed)?.to_bytes();
-                drop(permit);
-                Ok((status, body))
-            });
-            let answered = answered.await.unwrap_or(Err(CallError::TimedOut));
-            drop(place);
-            answered
+    /// Names credentials for as long as this process lives, without telling anything of them.
+    pub(crate) fn fingerprint(&self, credentials: &Credentials) -> [u8; 32] {
+        let mut hash = hmac::Context::with_key(&self.0.fingerprints);
+        let kind: &[u8] = match credentials {
+            Credentials::Bearer(_) => b"b",
+            Credentials::Cookies(_) => b"c",
         };
-        // On the connections' runtime, to its end whether or not somebody still waits for it.
-        self.inner.runtime.spawn(call).await.unwrap_or(Err(CallError::Failed))
+        hash.update(kind);
+        hash.update(credentials.secret().reveal().as_bytes());
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(hash.sign().as_ref());
+        fingerprint
     }
-}
 
-fn no_tls() -> Result<tls::ClientConfig, DirectusError> {
-    Ok(tls::client_config(&tls::Options { verify: tls::Verify::None, ..tls::Options::default() })?)
-}
+    /// Asks who shows these credentials. `None`: they are good for nobody, or for somebody who may not log in.
+    pub(crate) async fn me(
+        &self,
+        credentials: &Credentials,
+        within: Duration,
+    ) -> Result<Option<String>, NoAnswer> {
+        let Inner { caller, logins, .. } = &*self.0;
+        let turn = enter(logins, within).await?;
+        user(&caller.get("/users/me?fields=id,status", credentials, turn.until).await?)
+    }
 
-/// One of the calls that wait or are on their way.
-struct Waiting(Arc<Inner>);
-
-impl Waiting {
-    fn new(inner: &Arc<Inner>) -> Option<Self> {
-        if inner.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
-            inner.waiting.fetch_sub(1, Ordering::Relaxed);
-            return None;
+    /// Asks whether whoever shows these credentials may see an event.
+    pub(crate) async fn event(
+        &self,
+        kind: Kind,
+        credentials: &Credentials,
+        event: Uuid,
+        within: Duration,
+    ) -> Result<Seen, NoAnswer> {
+        let Inner { caller, decisions, rechecks, .. } = &*self.0;
+        let gate = match kind {
+            Kind::Decision => decisions,
+            Kind::Recheck => rechecks,
+        };
+        let turn = enter(gate, within).await?;
+        let path = format!("/items/events/{}?fields=id", event.hyphenated());
+        let answer = caller.get(&path, credentials, turn.until).await?;
+        match answer.status {
+            // Also the page that a web server gives for whatever it does not know has this status.
+            StatusCode::OK => match serde_json::from_slice::<Data<Item>>(&answer.body) {
+                Ok(Data { data: Item { id } }) if id == event => Ok(Seen::Yes),
+                _ => Err(NoAnswer::Unexpected),
+            },
+            StatusCode::FORBIDDEN => Ok(Seen::Forbidden),
+            StatusCode::NOT_FOUND => Ok(Seen::NotFound),
+            StatusCode::UNAUTHORIZED => Ok(Seen::Unauthenticated),
+            _ => Err(NoAnswer::Unexpected),
         }
-        Some(Self(Arc::clone(inner)))
     }
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+impl fmt::Debug for Directus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directus").finish_non_exhaustive()
     }
+}
+
+async fn enter(gate: &Gate, limit: Duration) -> Result<gate::Turn<'_>, NoAnswer> {
+    gate.enter(limit).await.map_err(|closed| match closed {
+        Closed::Full => NoAnswer::Busy,
+        Closed::Late => NoAnswer::Late,
+    })
+}
+
+#[derive(Deserialize)]
+struct Data<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: Option<String>,
+    /// Left out where the user may not read it.
+    status: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: Uuid,
+}
+
+fn user(answer: &Answer) -> Result<Option<String>, NoAnswer> {
+    match answer.status {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Ok(None),
+        _ => return Err(NoAnswer::Unexpected),
+    }
+    let Ok(Data { data: User { id, status } }) = serde_json::from_slice(&answer.body) else {
+        return Err(NoAnswer::Unexpected);
+    };
+    let is_active = status.is_none_or(|status| status == "active");
+    // A share has no user.
+    Ok(id.filter(|id| is_active && !id.is_empty()))
 }

@@ -1,0 +1,12 @@
+//! Who somebody is and what they may see, asked of a real Directus, on good days and, by a proxy before it, on bad ones.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod decisions;
+mod load;
+mod logins;
+mod people;
+mod proxy;
+mod support;
+mod tokens;
+mod trouble;
