@@ -2,6 +2,9 @@
 //!
 //! A bearer JWT is verified here, with the secret of Directus. Whatever may have ended before its time is asked of Directus:
 //! tokens of a session and every cookie, so that a logout counts, and what is no JWT or cannot be verified here.
+//!
+//! Directus goes on taking the JWT of a user who was suspended until it expires, on every path. What tells is the user's
+//! `status`, and only to users who may read their own: app access brings that, or a permission of its own.
 
 mod cookie;
 mod hs256;

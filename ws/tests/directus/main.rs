@@ -7,6 +7,7 @@ mod load;
 mod logins;
 mod people;
 mod proxy;
+mod revoked;
 mod support;
 mod tokens;
 mod trouble;

@@ -3,6 +3,7 @@
 use super::*;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use proptest::prelude::*;
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -100,5 +101,81 @@ fn every_other_token_is_refused_with_its_reason() {
             let is_last_of_a_part = good.reveal().as_bytes().get(at + 1).is_none_or(|next| *next == b'.');
             assert!(verify(&Secret::new(changed)).is_err() || is_last_of_a_part, "{at}");
         }
+    }
+}
+
+/// HMAC-SHA256 as RFC 2104 defines it, by another library than the one that verifies.
+fn mac(secret: &[u8], message: &[u8]) -> [u8; 32] {
+    use sha2::{Digest as _, Sha256};
+    let mut key = [0; 64];
+    if secret.len() > 64 {
+        key[..32].copy_from_slice(&Sha256::digest(secret));
+    } else {
+        key[..secret.len()].copy_from_slice(secret);
+    }
+    let inner = Sha256::new().chain_update(key.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
+    Sha256::new().chain_update(key.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
+}
+
+proptest! {
+    /// What is taken, and why the rest is not, as the rules say it in a few lines: signature, then time and issuer.
+    #[test]
+    fn a_token_is_taken_exactly_when_the_rules_say_so(
+        secret in "\\PC{1,90}",
+        signs_with_it in prop::bool::weighted(0.8),
+        algorithm in prop::sample::select(vec!["HS256", "HS256", "HS256", "HS384", "none", "hs256"]),
+        id in prop::option::of("\\PC{0,20}"),
+        session in prop::option::weighted(0.3, any::<bool>()),
+        admin in prop::sample::select(vec![json!(true), json!(false), json!(1), json!(0), Value::Null]),
+        iss in prop::sample::select(vec!["directus", "directus", "directus", "Directus", ""]),
+        exp in prop::sample::select(vec![-100_000, -1, 30, 900]),
+        nbf in prop::option::weighted(0.3, prop::sample::select(vec![-100, 30, 100_000])),
+    ) {
+        let at = |offset: i64| now().saturating_add_signed(offset);
+        let mut claims = json!({"iss": iss, "exp": at(exp), "admin_access": admin});
+        for (name, value) in
+            [("id", id.clone().map(Value::from)), ("session", session.map(Value::from)), ("nbf", nbf.map(|nbf| json!(at(nbf))))]
+        {
+            if let Some(value) = value {
+                claims[name] = value;
+            }
+        }
+        let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let text = format!("{}.{}", part(&json!({"alg": algorithm})), part(&claims));
+        let other = format!("{secret}x");
+        let key = if signs_with_it { &secret } else { &other };
+        let token = format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac(key.as_bytes(), text.as_bytes())));
+
+        let expected = match () {
+            () if algorithm != "HS256" => Err(vec![AuthRefusal::WrongAlgorithm]),
+            () if !signs_with_it => Err(vec![AuthRefusal::BadSignature]),
+            () => {
+                let faults = [
+                    (exp < 0, AuthRefusal::Expired),
+                    (nbf.is_some_and(|nbf| nbf > 0), AuthRefusal::NotYetValid),
+                    (iss != "directus", AuthRefusal::WrongIssuer),
+                ];
+                let faults: Vec<_> = faults.iter().filter(|(is_so, _)| *is_so).map(|(_, why)| *why).collect();
+                if faults.is_empty() { Ok(()) } else { Err(faults) }
+            }
+        };
+        match (Verifier::new(&Secret::new(secret)).unwrap().verify(&token), expected) {
+            (Ok(said), Ok(())) => {
+                prop_assert_eq!(said.user, id.filter(|id| !id.is_empty()));
+                prop_assert_eq!(said.is_admin, admin == json!(true) || admin == json!(1));
+                prop_assert_eq!(said.has_session, session.is_some());
+                // The second may have turned since.
+                prop_assert!(said.expires_at.unwrap() <= UNIX_EPOCH + Duration::from_secs(at(exp)));
+            }
+            (Err(refusal), Err(faults)) => prop_assert!(faults.contains(&refusal), "{refusal:?}, not {faults:?}"),
+            (verified, expected) => prop_assert!(false, "{verified:?}, not {expected:?}"),
+        }
+    }
+
+    /// Whatever comes is answered without a panic, and nothing that nobody signed is taken.
+    #[test]
+    fn no_text_that_nobody_signed_is_taken(text in "\\PC{0,40}(\\.\\PC{0,40}){0,3}") {
+        prop_assert!(verify(&Secret::new(text.clone())).is_err());
+        let _ = unverified(&text);
     }
 }
