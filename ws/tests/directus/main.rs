@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod decisions;
+mod https;
 mod load;
 mod logins;
 mod people;

@@ -35,8 +35,17 @@ pub(crate) fn askers(
     secret: Option<&str>,
     within: Duration,
 ) -> (Arc<Authenticator>, Arc<Authorizer>, LiveMetrics) {
+    askers_by(url, &tls::Options::default(), secret, within)
+}
+
+pub(crate) fn askers_by(
+    url: &str,
+    tls: &tls::Options,
+    secret: Option<&str>,
+    within: Duration,
+) -> (Arc<Authenticator>, Arc<Authorizer>, LiveMetrics) {
     let metrics = LiveMetrics::default();
-    let client = ws::directus::Directus::new(url, &tls::Options::default(), Handle::current()).unwrap();
+    let client = ws::directus::Directus::new(url, tls, Handle::current()).unwrap();
     let secret = secret.map(Secret::new);
     let authenticator = Authenticator::new(secret.as_ref(), client.clone(), within, metrics.clone());
     let authorizer = Authorizer::new(client, within, metrics.clone());
