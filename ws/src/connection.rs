@@ -218,7 +218,7 @@ async fn who(
     #[cfg(feature = "echo")]
     if let Some(place) = shard.admission.unauthenticated() {
         let until = Instant::now() + Duration::from_secs(3600);
-        return Ok((Who::Nobody { until, _place: place }, None));
+        return Ok((Who::Nobody { until, asked: None, _place: place }, None));
     }
     let offers = |name: &str| offered.iter().any(|other| other == name);
     let credentials = match credentials(headers) {
@@ -242,7 +242,7 @@ async fn who(
             refuse(StatusCode::SERVICE_UNAVAILABLE, "too many clients that have not sent their token")
         })?;
         return Ok((
-            Who::Nobody { until: Instant::now() + FIRST_AUTH_WITHIN, _place: place },
+            Who::Nobody { until: Instant::now() + FIRST_AUTH_WITHIN, asked: None, _place: place },
             Some(TOKEN_FOLLOWS),
         ));
     };

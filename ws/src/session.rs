@@ -25,9 +25,10 @@ pub(crate) struct SessionKey {
 /// Who is at the other end.
 #[derive(Debug)]
 pub(crate) enum Who {
-    /// A token is to come by then.
+    /// A token is to come by then. What is asked for while it is looked at waits.
     Nobody {
         until: Instant,
+        asked: Option<Vec<Vec<u8>>>,
         _place: Place<()>,
     },
     Known(Known),

@@ -225,6 +225,53 @@ fn a_viewer_sees_what_was_stored_what_comes_and_what_is_flagged() {
     assert!(worker.terminate().success(), "{}", worker.log());
 }
 
+#[test]
+fn what_was_committed_and_not_told_at_a_crash_is_told_by_the_one_that_stood_by() {
+    let platform = Platform::start().with_course(&course(5));
+    let fixes = race(5, 400);
+    let directus = open_directus();
+    let start = |instance| {
+        let worker = platform.worker(&with(&[("DIRECTUS_BASE_URL", &directus), ("INSTANCE_ID", instance)]));
+        worker.wait_until_ready();
+        wait_until_it_serves(&worker);
+        worker
+    };
+    let mut first = start("a");
+    let second = start("b");
+    let mut viewer = Viewer::connect(port(&second));
+    viewer.subscribe("event:00000000-0000-0000-0000-000000000001:race");
+    viewer.wait_for("subscribed");
+    let untold = "processor_outbox WHERE relayed_at IS NULL";
+    let mut left = 0;
+    for part in fixes.chunks(50) {
+        platform.add(part);
+        // Told five times a second: between a commit and that there is time enough to be killed.
+        if platform.count(untold) > 0 {
+            first.signal("STOP");
+            left = platform.count(untold);
+            if left > 0 {
+                break;
+            }
+            first.signal("CONT");
+        }
+    }
+    assert!(left > 0, "it was stopped between COMMIT and telling");
+    let waiting: std::collections::BTreeSet<String> =
+        platform.sql(&format!("SELECT id FROM {untold}")).lines().map(str::to_owned).collect();
+    first.kill9();
+    platform.add(&fixes);
+    let mut told = std::collections::BTreeSet::new();
+    let begun = std::time::Instant::now();
+    while !waiting.is_subset(&told) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{told:?} of {waiting:?}");
+        for frame in viewer.watch(Duration::from_millis(200)) {
+            if frame["type"] == "race" {
+                told.insert(frame["change"]["outbox_id"].to_string().trim_matches('"').to_owned());
+            }
+        }
+    }
+}
+
 /// Whether a frame is a position of one of these.
 fn is_of(frame: &serde_json::Value, fixes: &[crate::fleet::Entry]) -> bool {
     let of = |fix: &crate::fleet::Entry| {

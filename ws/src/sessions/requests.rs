@@ -74,15 +74,26 @@ impl Sessions {
                 return;
             }
         };
-        let is_known = self.get(key).is_some_and(|session| session.known().is_some());
+        let bound = self.config.max_subscriptions;
+        let Some(session) = self.get(key) else { return };
+        match (&request, &mut session.who) {
+            (Request::Auth { .. }, Who::Nobody { asked, .. }) => drop(asked.get_or_insert_default()),
+            (_, Who::Known(_)) => {}
+            // A client need not wait for the answer to its token before it goes on.
+            (_, Who::Nobody { asked: Some(asked), .. }) if asked.len() < bound => {
+                asked.push(text.to_owned());
+                return;
+            }
+            (_, Who::Nobody { .. }) => {
+                self.close(key, CloseCode::Unauthorized, "a token is to come first");
+                return;
+            }
+        }
         match request {
             Request::Auth { token, extensions, id } => {
                 let credentials = Arc::new(Credentials::Bearer(token));
                 let purpose = Purpose::Token { extensions, id };
                 self.effects.push(Effect::Authenticate { key, credentials, purpose });
-            }
-            Request::Subscribe { .. } | Request::Unsubscribe { .. } if !is_known => {
-                self.close(key, CloseCode::Unauthorized, "a token is to come first");
             }
             Request::Subscribe { topic, id, wishes } => self.subscribe(key, &topic, id, wishes, now),
             Request::Unsubscribe { topic, id } => self.unsubscribe(key, &topic, id.as_ref()),
@@ -363,6 +374,7 @@ impl Sessions {
         };
         let expires_at = identity.expires_at;
         let identity = Arc::new(identity);
+        let mut waiting = Vec::new();
         match (&mut session.who, place) {
             (Who::Known(known), _) => {
                 known.identity = identity;
@@ -378,6 +390,9 @@ impl Sessions {
                 }
             }
             (who @ Who::Nobody { .. }, Some(place)) => {
+                if let Who::Nobody { asked: Some(asked), .. } = who {
+                    waiting = std::mem::take(asked);
+                }
                 let (warned, asked_since) = (false, None);
                 *who = Who::Known(Known { identity, expires_at, warned, asked_since, _place: place });
             }
@@ -386,6 +401,9 @@ impl Sessions {
         session.extensions |= extensions;
         if session.extensions {
             self.tell(key, protocol::authenticated(id, expires_at.map(epoch_ms)));
+        }
+        for text in waiting {
+            self.request(key, &text, now);
         }
     }
 }

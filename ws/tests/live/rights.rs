@@ -93,6 +93,19 @@ async fn a_browser_may_send_its_token_first() {
     client.send(&json!({"type": "subscribe", "topic": topic(1)})).await;
     assert_eq!(client.closed().await.0, 4401);
 
+    // What is asked for behind a token that takes time to be looked at waits for it.
+    live.directus.takes(Duration::from_millis(300));
+    let mut client = live.connect_with(&follows).await.unwrap();
+    client.send(&json!({"type": "auth", "access_token": "static-user-1"})).await;
+    client.subscribe(1).await;
+    client.subscribe(2).await;
+    live.directus.answers("/users/me", 401);
+    let mut client = live.connect_with(&follows).await.unwrap();
+    client.send(&json!({"type": "auth", "access_token": "static-user-1"})).await;
+    client.send(&json!({"type": "subscribe", "topic": topic(1)})).await;
+    assert_eq!(client.closed().await, (4401, "the token is not good".to_owned()));
+    live.directus.takes(Duration::ZERO);
+
     let mut client = live.connect_with(&follows).await.unwrap();
     client.send(&json!({"type": "auth", "access_token": token("1", -1, &json!({}))})).await;
     assert_eq!(client.closed().await.0, 4401);
