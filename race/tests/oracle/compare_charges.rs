@@ -64,9 +64,10 @@ fn tolerance(charge: &Charge, measure: Measure, by: i64) -> i64 {
 pub(crate) fn stage(d: &mut Differences, at: &str, engine: &[Penalty], oracle: &[Charge], by: i64) -> More {
     let mut engine: Vec<&Penalty> = engine.iter().collect();
     let mut oracle: Vec<&Charge> = oracle.iter().collect();
-    let from = |p: &Penalty| p.inputs["window"][0].as_str().map(str::to_owned);
+    // Two may begin at the same instant, in two neutralisations.
+    let window = |p: &Penalty| [0, 1].map(|n| p.inputs["window"][n].as_str().map(str::to_owned));
     engine.sort_by_cached_key(|p| {
-        (p.segment_id, p.evaluator.clone(), p.kind.clone(), from(p), p.formula_id, p.penalty_ms)
+        (p.segment_id, p.evaluator.clone(), p.kind.clone(), window(p), p.formula_id, p.penalty_ms)
     });
     oracle.sort_by_cached_key(|c| (c.segment, c.evaluator, c.kind.clone(), c.window, c.formula, c.ms));
     let mut more = More::default();
