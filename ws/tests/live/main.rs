@@ -6,7 +6,9 @@
 mod browser;
 mod contract;
 mod delivery;
+mod encrypted;
 mod limits;
+mod node;
 mod ours;
 mod protocol;
 mod rights;
