@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use crate::admission::Place;
 use crate::auth::{AuthRefusal, Credentials, SESSION_COOKIE};
 use crate::client;
-use crate::incoming::{Incoming, Message};
+use crate::incoming::Incoming;
 use crate::limits::{FIRST_AUTH_WITHIN, REQUEST_HEAD_BYTES, REQUEST_HEADERS};
 use crate::outbox::Outbox;
 use crate::secret::Secret;
@@ -150,9 +150,7 @@ async fn read(shard: Rc<Shard>, key: SessionKey, reading: Reading) {
     loop {
         match incoming.next().await {
             Ok(message) => {
-                let is_last = matches!(message, Message::Close(_));
-                shard.with(|sessions| sessions.heard(key, message, Instant::now()));
-                if is_last {
+                if !shard.with(|sessions| sessions.heard(key, message, Instant::now())) {
                     return;
                 }
             }

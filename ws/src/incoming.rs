@@ -13,6 +13,7 @@ use fastwebsockets::{FragmentCollectorRead, Frame, OpCode, Role, WebSocketError,
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::frame::{CloseCode, SHORT};
+use crate::limits::{BYTES_OF_A_FRAGMENT, FRAGMENTS, FRAMES_BETWEEN_YIELDS};
 
 /// One message.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) struct Incoming<S> {
 
 impl<S: AsyncRead + Unpin> Incoming<S> {
     pub(crate) fn new(stream: S, max_message_bytes: usize) -> Self {
-        let checked = Checked { stream, headers: Headers::new(max_message_bytes) };
+        let checked = Checked { stream, headers: Headers::new(max_message_bytes), is_to_yield: false };
         let (mut reading, _) = after_handshake_split(checked, tokio::io::sink(), Role::Server);
         reading.set_auto_close(false);
         reading.set_auto_pong(false);
@@ -111,6 +112,8 @@ fn broken(error: &WebSocketError) -> Broken {
 struct Checked<S> {
     stream: S,
     headers: Headers,
+    /// Others have a turn before more is read.
+    is_to_yield: bool,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Checked<S> {
@@ -123,10 +126,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Checked<S> {
         if let Some(refusal) = this.headers.refused {
             return Poll::Ready(Err(refusal.into()));
         }
+        if std::mem::take(&mut this.is_to_yield) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if let Poll::Ready(Ok(())) = &read {
+            let frames = this.headers.frames;
             let good = this.headers.walk(&buffer.filled()[before..]);
+            this.is_to_yield = this.headers.frames - frames > FRAMES_BETWEEN_YIELDS;
             // What came before it is still good.
             buffer.set_filled(before + good);
             if let (0, Some(refusal)) = (good, this.headers.refused) {
@@ -158,6 +167,10 @@ struct Headers {
     payload: u64,
     /// Bytes of the fragments before.
     message: u64,
+    /// Those fragments.
+    fragments: u64,
+    /// Frames so far.
+    frames: u64,
     refused: Option<Refusal>,
 }
 
@@ -168,7 +181,16 @@ const CONTROL: u8 = 0x08;
 impl Headers {
     fn new(max_message_bytes: usize) -> Self {
         let max_message_bytes = max_message_bytes as u64;
-        Self { max_message_bytes, header: [0; 14], have: 0, payload: 0, message: 0, refused: None }
+        Self {
+            max_message_bytes,
+            header: [0; 14],
+            have: 0,
+            payload: 0,
+            message: 0,
+            fragments: 0,
+            frames: 0,
+            refused: None,
+        }
     }
 
     /// How many of these bytes may be handed on; fewer than all when one of them is refused.
@@ -214,6 +236,7 @@ impl Headers {
 
     fn check(&mut self, length: u64) -> Result<(), Refusal> {
         let wrong = |reason| Err(Refusal(CloseCode::Protocol, reason));
+        self.frames += 1;
         let is_control = self.header[0] & CONTROL != 0;
         if self.header[1] & MASKED == 0 {
             return wrong("a frame without a mask");
@@ -225,8 +248,13 @@ impl Headers {
         if self.message > self.max_message_bytes {
             return Err(Refusal(CloseCode::TooBig, "the message is too large"));
         }
+        // Empty ones would cost the sender six bytes each and us far more, and never make a message that is counted.
+        self.fragments += 1;
+        if self.fragments > FRAGMENTS + self.max_message_bytes / BYTES_OF_A_FRAGMENT {
+            return Err(Refusal(CloseCode::TooBig, "the message has too many fragments"));
+        }
         if self.header[0] & FINAL != 0 {
-            self.message = 0;
+            (self.message, self.fragments) = (0, 0);
         }
         Ok(())
     }

@@ -22,6 +22,14 @@ pub(crate) const WRITE_SLICES: usize = 64;
 /// newcomers waiting.
 pub(crate) const SESSIONS_BETWEEN_YIELDS: usize = 512;
 
+/// Frames of a client in one read, of some kilobytes, after which others have a turn. Honest ones are larger and fewer.
+pub(crate) const FRAMES_BETWEEN_YIELDS: u64 = 32;
+
+/// Fragments of one message: so many, and one more for each of these bytes that a message may have. Whoever sends a message
+/// in parts sends parts that are larger.
+pub(crate) const FRAGMENTS: u64 = 64;
+pub(crate) const BYTES_OF_A_FRAGMENT: u64 = 16;
+
 /// Fixes that a feed remembers for clients that come back: half a minute of 20 000 devices at 1 Hz.
 pub(crate) const HISTORY_FIXES: usize = 600_000;
 

@@ -77,8 +77,10 @@ pub(crate) fn start(number: usize, shared: Shared) -> std::io::Result<ShardHandl
         let local = LocalSet::new();
         local.block_on(&runtime, async move {
             let shard = Rc::new(Shard::new(shared));
-            // One task writes to all sessions of a tick: it is not to be told to wait in the midst of it.
-            unconstrained(shard.run(news_in, arrivals_in, drain_in)).await;
+            // One task writes to all sessions of a tick: it is not to be told to wait in the midst of it. A task like those
+            // that read: the set of them looks at what it waits for itself only after it has polled dozens of others.
+            let run = async move { shard.run(news_in, arrivals_in, drain_in).await };
+            let _ = spawn_local(unconstrained(run)).await;
             // Whoever waits for it has gone otherwise.
             let _ = drained.send(());
         });

@@ -24,25 +24,32 @@ pub(super) fn revoke(topic: Topic, code: ErrorCode, message: &str) -> [Bytes; 2]
 }
 
 impl Sessions {
-    /// A message came.
-    pub(crate) fn heard(&mut self, key: SessionKey, message: Message, now: Instant) {
+    /// A message came. Whether more of them are to be read.
+    pub(crate) fn heard(&mut self, key: SessionKey, message: Message, now: Instant) -> bool {
         self.metrics.messages.inc();
         if let Message::Close(code) = message {
             self.peer_closed(key, Some(code.unwrap_or(0)));
-            return;
+            return false;
         }
-        let Some(session) = self.get(key).filter(|session| session.closing.is_none()) else { return };
+        let Some(session) = self.get(key).filter(|session| session.closing.is_none()) else { return true };
         session.unanswered_pings = 0;
         #[cfg(feature = "echo")]
         match &message {
-            Message::Text(text) => return self.tell(key, frame::whole(frame::Kind::Text, text)),
-            Message::Binary(bytes) => return self.tell(key, frame::whole(frame::Kind::Binary, bytes)),
+            Message::Text(text) => {
+                self.tell(key, frame::whole(frame::Kind::Text, text));
+                return true;
+            }
+            Message::Binary(bytes) => {
+                self.tell(key, frame::whole(frame::Kind::Binary, bytes));
+                return true;
+            }
             _ => {}
         }
         if !session.messages.take(now) {
             self.metrics.refuse("messages");
             self.close(key, CloseCode::Policy, "too many messages");
-            return;
+            // What else it sends is not even looked at.
+            return false;
         }
         match message {
             Message::Text(text) => self.request(key, &text, now),
@@ -51,6 +58,7 @@ impl Sessions {
             Message::Binary(_) => self.close(key, CloseCode::Unsupported, "messages are text"),
             Message::Close(_) => {}
         }
+        true
     }
 
     /// The client broke the protocol, or the connection broke.
