@@ -7,6 +7,7 @@
 //! `status`, and only to users who may read their own: app access brings that, or a permission of its own.
 
 mod cookie;
+mod doubts;
 mod hs256;
 mod jwt;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 
+use self::doubts::Doubts;
 use self::jwt::Verifier;
 use crate::directus::{Asked, Directus, NoAnswer, Questions};
 use crate::metrics::LiveMetrics;
@@ -170,6 +172,7 @@ struct Inner {
     within: Duration,
     metrics: LiveMetrics,
     questions: Mutex<Questions<[u8; 32], Login>>,
+    doubts: Mutex<Doubts>,
 }
 
 impl Authenticator {
@@ -181,7 +184,14 @@ impl Authenticator {
         }
         metrics.auth_attempt(OK, 0);
         let verifier = secret.and_then(Verifier::new);
-        Self(Arc::new(Inner { verifier, directus, within, metrics, questions: Mutex::default() }))
+        Self(Arc::new(Inner {
+            verifier,
+            directus,
+            within,
+            metrics,
+            questions: Mutex::default(),
+            doubts: Mutex::default(),
+        }))
     }
 
     /// Whose credentials these are.
@@ -195,6 +205,12 @@ impl Authenticator {
         metrics.auth_duration.observe(begun.elapsed().as_secs_f64());
         metrics.auth_attempt(result.as_ref().map_or_else(|refusal| refusal.name(), |_| OK), 1);
         result
+    }
+
+    /// A user's rights have changed, who may have been suspended: for a day Directus is asked about their tokens, however
+    /// good the signature is.
+    pub(crate) fn doubt(&self, user: &str) {
+        self.0.doubts().add(user, Instant::now());
     }
 
     /// Counts a refusal that was found before credentials were looked at.
@@ -219,8 +235,11 @@ impl Authenticator {
             && jwt::is_shaped_as_one(text)
         {
             let claims = verifier.verify(text)?;
-            // One of a login that can be ended needs to be asked about; and who it is for is to be said.
-            if let (false, Some(user)) = (claims.has_session, claims.user) {
+            // One of a login that can be ended needs to be asked about, and one of a user who may have been suspended; and who
+            // it is for is to be said.
+            if let (false, Some(user)) = (claims.has_session, claims.user)
+                && !self.0.doubts().has(&user, Instant::now())
+            {
                 return Ok(Identity {
                     user: user.into(),
                     is_admin: claims.is_admin,
@@ -272,6 +291,10 @@ impl fmt::Debug for Authenticator {
 impl Inner {
     fn questions(&self) -> MutexGuard<'_, Questions<[u8; 32], Login>> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, Doubts> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn login(&self, credentials: &Credentials) -> Login {

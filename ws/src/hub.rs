@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use flume::Sender;
 
+use crate::auth::Authenticator;
 use crate::authz::Authorizer;
 use crate::directory::Directory;
 use crate::fix::{AuthzChange, DelayMs, FixBatch, LiveFix, RaceChange, Seq};
@@ -18,13 +19,18 @@ use crate::tick::Tick;
 pub struct Hub {
     shards: Arc<[Sender<News>]>,
     directory: Arc<ArcSwap<Directory>>,
+    authenticator: Arc<Authenticator>,
     authorizer: Arc<Authorizer>,
 }
 
 impl Hub {
-    pub(crate) fn new(shards: impl IntoIterator<Item = Sender<News>>, authorizer: Arc<Authorizer>) -> Self {
+    pub(crate) fn new(
+        shards: impl IntoIterator<Item = Sender<News>>,
+        authenticator: Arc<Authenticator>,
+        authorizer: Arc<Authorizer>,
+    ) -> Self {
         let directory = Arc::new(ArcSwap::from_pointee(Directory::default()));
-        Self { shards: shards.into_iter().collect(), directory, authorizer }
+        Self { shards: shards.into_iter().collect(), directory, authenticator, authorizer }
     }
 
     /// Shows fixes to whoever has subscribed to the events of their devices. Batches of one feed come in the order of
@@ -61,6 +67,9 @@ impl Hub {
 
     /// Says that somebody's rights may have changed: who is concerned is asked about at once.
     pub async fn rights_changed(&self, change: AuthzChange) {
+        if let Some(user) = &change.user {
+            self.authenticator.doubt(user);
+        }
         self.authorizer.forget(change.user.as_deref(), change.event);
         self.tell(&News::Rights(change)).await;
     }

@@ -70,14 +70,14 @@ impl LiveServer {
         let shared = Shared {
             config: Arc::clone(&config),
             admission: Arc::clone(&admission),
-            authenticator,
+            authenticator: Arc::clone(&authenticator),
             authorizer: Arc::clone(&authorizer),
             metrics: metrics.clone(),
         };
         let shards: Result<Vec<ShardHandle>, std::io::Error> =
             (0..config.shards.max(1)).map(|number| shard::start(number, shared.clone())).collect();
         let shards = shards.map_err(StartError::Thread)?;
-        let hub = Hub::new(shards.iter().map(|shard| shard.news.clone()), authorizer);
+        let hub = Hub::new(shards.iter().map(|shard| shard.news.clone()), authenticator, authorizer);
         let arrivals = shards.iter().map(|shard| shard.arrivals.clone()).collect();
         let listening = Handle::current().spawn(accept(listener, arrivals, config, admission, metrics));
         Ok((Self { address, listening, shards }, hub))
