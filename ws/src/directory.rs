@@ -18,9 +18,10 @@ pub struct DelayRule {
     pub delay: DelayMs,
 }
 
-/// What the business tables say, at one instant.
+/// What the business tables say, at one instant. Without them, by default, nobody is shown anything.
 #[derive(Debug, Default)]
 pub struct Directory {
+    is_known: bool,
     events_of: HashMap<Arc<str>, Box<[Uuid]>, foldhash::fast::RandomState>,
     devices_of: HashMap<Uuid, Box<[Arc<str>]>, foldhash::fast::RandomState>,
     rules: HashMap<Uuid, Vec<DelayRule>>,
@@ -38,7 +39,7 @@ impl Directory {
         let mut pairs: Vec<(Uuid, Arc<str>)> = members.into_iter().collect();
         pairs.sort();
         pairs.dedup();
-        let mut directory = Self::default();
+        let mut directory = Self { is_known: true, ..Self::default() };
         for same_event in pairs.chunk_by(|a, b| a.0 == b.0) {
             let devices = same_event.iter().map(|(_, device)| Arc::clone(device)).collect();
             directory.devices_of.insert(same_event[0].0, devices);
@@ -85,8 +86,12 @@ impl Directory {
     }
 
     /// How much later this user sees this event: by the rule of their role, else by the rule without a role, else as late
-    /// as the latest of the event's rules. An event without rules is seen as it happens.
+    /// as the latest of the event's rules. An event without rules is seen as it happens; before the rules have been read
+    /// there is nothing to see.
     pub fn delay(&self, user: &str, event: Uuid) -> DelayMs {
+        if !self.is_known {
+            return DelayMs::UNKNOWN;
+        }
         let Some(rules) = self.rules.get(&event) else { return DelayMs::NONE };
         let longest = |of: Option<&str>| {
             let of_role = rules.iter().filter(|rule| rule.role.as_deref() == of);

@@ -72,6 +72,8 @@ pub struct DelayMs(pub u64);
 impl DelayMs {
     /// What is live now.
     pub const NONE: Self = Self(0);
+    /// Of whom it is not known yet how much later they see an event: of a feed that shows nothing.
+    pub(crate) const UNKNOWN: Self = Self(u64::MAX);
 }
 
 /// What the feeder read since the batch before.
