@@ -141,13 +141,13 @@ impl Feed {
     }
 
     /// What came of an event behind an entry; `None` when not all of it is known.
-    pub(crate) fn after(&self, event: Uuid, seen: Seq) -> Option<Vec<&LiveFix>> {
+    pub(crate) fn after(&self, event: Uuid, seen: Seq) -> Option<impl Iterator<Item = &LiveFix>> {
         if self.history.complete_after? > seen || seen > self.read_to {
             return None;
         }
         let begin = self.history.items.partition_point(|data| data.read_to <= seen);
         let data = self.history.items.iter().skip(begin);
-        Some(data.flat_map(|data| data.of_event(event)).filter(|fix| fix.seq > seen).collect())
+        Some(data.flat_map(move |data| data.of_event(event)).filter(move |fix| fix.seq > seen))
     }
 
     /// Takes in a change of a race record.
@@ -256,6 +256,6 @@ mod tests {
             feed.apply(&tick(vec![fix("a", n, n as i64)], None));
         }
         assert!(feed.after(EVENT, seq(1)).is_none());
-        assert_eq!(feed.after(EVENT, seq(2)).unwrap().len(), HISTORY_TICKS);
+        assert_eq!(feed.after(EVENT, seq(2)).unwrap().count(), HISTORY_TICKS);
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Outbox {
     begun: usize,
     /// Bytes that are not.
     waiting_bytes: usize,
+    /// Of the longest answer since nothing waited.
+    answer_bytes: usize,
 }
 
 impl Outbox {
@@ -67,6 +69,17 @@ impl Outbox {
 
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
+    }
+
+    /// Bytes that may wait beyond what is allowed otherwise: a snapshot is as long as its event is large.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
+    }
+
+    /// Owes an answer that may be long.
+    pub(crate) fn answer(&mut self, bytes: Bytes) {
+        self.answer_bytes = self.answer_bytes.max(bytes.len());
+        self.owe(bytes);
     }
 
     pub(crate) fn owe(&mut self, bytes: Bytes) {
@@ -140,6 +153,7 @@ impl Outbox {
                 Poll::Pending => return Poll::Pending,
             }
         }
+        self.answer_bytes = 0;
         // A burst is over: an idle session keeps little.
         if self.items.capacity() > WRITE_SLICES {
             self.items = VecDeque::new();

@@ -115,9 +115,11 @@ pub(crate) struct Open {
     pub(crate) sent_to: u64,
     /// Frames left out since the last notice of it.
     pub(crate) skipped: u64,
-    /// With a pace: when the next positions may be sent, and whether a timer is set for then.
+    /// With a pace: when the next positions may be sent, and for when a timer is set.
     pub(crate) next_due: Instant,
-    pub(crate) is_timed: bool,
+    pub(crate) timed: Option<Instant>,
+    /// `subscribed` is to follow, with this id, when what waits before it is written.
+    pub(crate) owed_answer: Option<Option<ClientId>>,
     /// When it was last said that it may be.
     pub(crate) allowed_at: Instant,
     pub(crate) next_check: Instant,

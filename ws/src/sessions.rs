@@ -60,6 +60,9 @@ struct Subscriber {
 /// The code that is counted for a connection that broke without a closing handshake.
 const BROKEN: u16 = 1006;
 
+/// The code that is counted for all that applications and libraries make up themselves.
+const MADE_UP: u16 = 3000;
+
 /// See the module.
 pub(crate) struct Sessions {
     config: Arc<LiveConfig>,
@@ -156,6 +159,9 @@ impl Sessions {
         // Within TLS, a farewell; nobody waits for it.
         let _ = session.wire.poll_shutdown(&mut Context::from_waker(Waker::noop()));
         let code = session.closing.map_or(BROKEN, |closing| closing.code);
+        // Whoever makes up codes of their own makes up no labels.
+        let is_ours = [CloseCode::Unauthorized as u16, CloseCode::TooSlow as u16].contains(&code);
+        let code = if code < MADE_UP || is_ours { code } else { MADE_UP };
         self.metrics.closed.get_or_create(&CloseKind { code }).inc();
         self.metrics.sessions.dec();
     }
@@ -186,7 +192,7 @@ impl Sessions {
         let bound = self.config.backpressure_threshold_bytes.saturating_mul(2);
         let Some(session) = self.get(key).filter(|session| session.closing.is_none()) else { return };
         session.outbox.owe(bytes);
-        if session.outbox.waiting_bytes() > bound {
+        if session.outbox.waiting_bytes() > bound.saturating_add(session.outbox.answer_bytes()) {
             self.close(key, CloseCode::TooSlow, TOO_SLOW);
         } else {
             self.flush(key.place);

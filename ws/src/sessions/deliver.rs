@@ -14,7 +14,7 @@ use crate::frame::CloseCode;
 use crate::outbox::{Outbox, Positions};
 use crate::protocol;
 use crate::race::RaceFrame;
-use crate::session::{Open, Session, SessionKey, State, Subscription};
+use crate::session::{Session, SessionKey, State, Subscription};
 use crate::sessions::clock::Due;
 use crate::tick::{Chunk, Tick};
 use crate::topic::{Topic, TopicKind};
@@ -89,6 +89,10 @@ impl Session {
         };
         let (number, wishes) = (subscription.number, subscription.wishes);
         let State::Open(open) = &mut subscription.state else { return taken };
+        if open.owed_answer.is_some() && open.sent_to == 0 {
+            // It has not begun.
+            return taken;
+        }
         let chunk = offer.chunk;
         if behind_since.is_some() || wishes.every.is_some() {
             for &panic in &chunk.panics {
@@ -97,9 +101,9 @@ impl Session {
             taken.frames = chunk.panics.len() as u64;
             if behind_since.is_some() {
                 open.skipped += (chunk.frames() - chunk.panics.len()) as u64;
-            } else if !open.is_timed {
-                open.is_timed = true;
-                taken.timed = Some(open.next_due.max(offer.now));
+            } else if open.timed.is_none() {
+                open.timed = Some(open.next_due.max(offer.now));
+                taken.timed = open.timed;
             }
             return taken;
         }
@@ -190,7 +194,7 @@ impl Sessions {
         for &place in places {
             let Some(session) = self.sessions.get_mut(place) else { continue };
             session.is_touched = false;
-            if session.outbox.waiting_bytes() > bound
+            if session.outbox.waiting_bytes() > bound.saturating_add(session.outbox.answer_bytes())
                 && let Some(key) = self.key(place)
             {
                 // What it is owed alone is too much.
@@ -208,11 +212,16 @@ impl Sessions {
             return;
         };
         session.behind_since = None;
+        let mut owed = Vec::new();
         let Session { outbox, subscriptions, extensions, .. } = session;
         for subscription in subscriptions {
             let topic = subscription.topic;
             let knows_gaps = *extensions || subscription.wishes.extensions;
             let State::Open(open) = &mut subscription.state else { continue };
+            if open.owed_answer.is_some() {
+                owed.push(subscription.number);
+                continue;
+            }
             let Some(feed) = feeds.get(&open.delay).filter(|_| topic.kind == TopicKind::Positions) else {
                 continue;
             };
@@ -223,6 +232,12 @@ impl Sessions {
             let frames = walk(outbox, subscription, feed, directory);
             metrics.conflated.inc_by(skipped.saturating_sub(frames));
             metrics.deliveries.inc_by(frames);
+        }
+        for number in owed {
+            let open = self.get(key).and_then(|s| s.subscription(number)).and_then(Subscription::open);
+            if let Some(id) = open.and_then(|open| open.owed_answer.take()) {
+                self.answer(key, number, id.as_ref(), Instant::now());
+            }
         }
     }
 
@@ -238,7 +253,11 @@ impl Sessions {
         };
         let every = subscription.wishes.every.unwrap_or_default();
         let State::Open(open) = &mut subscription.state else { return };
-        open.is_timed = false;
+        if open.timed != Some(due.at) {
+            // The pace was another one then.
+            return;
+        }
+        open.timed = None;
         open.next_due = now + every;
         let Some(feed) = feeds.get(&open.delay) else { return };
         // Whoever has not read the last ones gets them all at once when it has.
@@ -299,7 +318,7 @@ impl Sessions {
     }
 
     /// Subscriptions whose delay is another one now go on in the feed of that delay, from where it is.
-    fn move_between_feeds(&mut self, place: usize) {
+    pub(super) fn move_between_feeds(&mut self, place: usize) {
         let Self { sessions, feeds, subscribers, directory, .. } = self;
         let Some(session) = sessions.get_mut(place) else { return };
         let Some(identity) = session.known().map(|known| Arc::clone(&known.identity)) else { return };
@@ -312,10 +331,13 @@ impl Sessions {
             }
             if let Some(old) = subscribers.get_mut(&(open.delay, topic)) {
                 old.retain(|other| (other.place, other.number) != (place, number));
+                if old.is_empty() {
+                    subscribers.remove(&(open.delay, topic));
+                }
             }
             subscribers.entry((delay, topic)).or_default().push(Subscriber { place, number });
             let feed = feeds.entry(delay).or_default();
-            *open = Open { delay, sent_to: feed.ticks(), ..*open };
+            (open.delay, open.sent_to) = (delay, feed.ticks());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::deliver::delay_of;
 use super::{Effect, Purpose, Sessions, Subscriber};
@@ -85,7 +85,8 @@ impl Sessions {
         let bound = self.config.max_subscriptions;
         let Some(session) = self.get(key) else { return };
         match (&request, &mut session.who) {
-            (Request::Auth { .. }, Who::Nobody { asked, .. }) => drop(asked.get_or_insert_default()),
+            // One token at a time: a stranger has no more than one question asked for them.
+            (Request::Auth { .. }, Who::Nobody { asked: asked @ None, .. }) => *asked = Some(Vec::new()),
             (_, Who::Known(_)) => {}
             // A client need not wait for the answer to its token before it goes on.
             (_, Who::Nobody { asked: Some(asked), .. }) if asked.len() < bound => {
@@ -244,7 +245,8 @@ impl Sessions {
             sent_to: 0,
             skipped: 0,
             next_due: now,
-            is_timed: false,
+            timed: None,
+            owed_answer: None,
             allowed_at: now,
             next_check: if is_outdated { now } else { now + every - spread },
             is_checking: false,
@@ -254,58 +256,82 @@ impl Sessions {
         self.answer_with_snapshot(key, number, id, now);
     }
 
-    /// `subscribed`, and what the client is to begin with.
     fn answer_with_snapshot(&mut self, key: SessionKey, number: u32, id: Option<&ClientId>, now: Instant) {
+        self.answer(key, number, id, now);
+        self.flush(key.place);
+    }
+
+    /// Queues `subscribed`, and what the client is to begin with. Where much waits before it, it follows later: snapshots
+    /// do not pile up for a client that does not read them.
+    pub(super) fn answer(&mut self, key: SessionKey, number: u32, id: Option<&ClientId>, now: Instant) {
+        let threshold_bytes = self.config.backpressure_threshold_bytes;
         let directory = Arc::clone(&self.directory);
-        let Some(session) = self.sessions.get_mut(key.place).filter(|s| s.serial == key.serial) else {
-            return;
-        };
+        let session = self.sessions.get_mut(key.place).filter(|session| session.serial == key.serial);
+        let Some(session) = session.filter(|session| session.closing.is_none()) else { return };
         let Some(subscription) = session.subscriptions.iter_mut().find(|other| other.number == number) else {
             return;
         };
         let (topic, wishes) = (subscription.topic, subscription.wishes);
         let State::Open(open) = &mut subscription.state else { return };
+        // One whose pace was another is not to wait for it.
+        (open.timed, open.owed_answer) = (None, None);
+        if topic.kind == TopicKind::Positions && session.outbox.waiting_bytes() > threshold_bytes {
+            open.owed_answer = Some(id.cloned());
+            session.behind_since.get_or_insert(now);
+            return;
+        }
         let feed = self.feeds.entry(open.delay).or_default();
         open.sent_to = feed.ticks();
         open.next_due = now + wishes.every.unwrap_or(Duration::ZERO);
         open.skipped = 0;
         let name = topic.to_string();
-        let mut frames: Vec<Bytes> = Vec::new();
+        // What is queued of before is older than the snapshot, and comes before it.
+        let outbox = &mut session.outbox;
         match topic.kind {
             TopicKind::Positions => {
-                let resumed = wishes.resume_from.map(|seen| feed.after(topic.event, seen));
                 let seq = wishes.extensions.then(|| feed.read_to());
                 let is_seen = |fix: &crate::fix::LiveFix| {
                     wishes.viewport.is_none_or(|viewport| viewport.contains(fix.lat, fix.lon))
                 };
-                if let Some(Some(missed)) = resumed {
-                    frames.push(protocol::subscribed(&name, id, seq, []));
-                    let mut bytes = bytes::BytesMut::new();
-                    for fix in missed.into_iter().filter(|fix| fix.panic || is_seen(fix)) {
+                let missed = wishes.resume_from.and_then(|seen| {
+                    let missed = feed.after(topic.event, seen)?.filter(|fix| fix.panic || is_seen(fix));
+                    let mut bytes = BytesMut::new();
+                    for fix in missed {
                         crate::encode::append(&mut bytes, topic.event, fix, wishes.encoding());
+                        if bytes.len() > threshold_bytes {
+                            return None;
+                        }
                     }
-                    frames.push(bytes.freeze());
+                    Some(bytes.freeze())
+                });
+                if let Some(missed) = missed {
+                    outbox.owe(protocol::subscribed(&name, id, seq, []));
+                    if !missed.is_empty() {
+                        outbox.answer(missed);
+                    }
                 } else {
-                    if resumed.is_some() {
-                        frames.push(protocol::resync(&name, id));
+                    if wishes.resume_from.is_some() {
+                        outbox.owe(protocol::resync(&name, id));
                     }
                     let snapshot = feed.snapshot(&directory, topic.event).filter(|fix| is_seen(fix));
-                    frames.push(protocol::subscribed(&name, id, seq, snapshot));
+                    outbox.answer(protocol::subscribed(&name, id, seq, snapshot));
                 }
             }
             TopicKind::Race => {
-                let missed = wishes.resume_from.map(|seen| feed.race_after(topic.event, seen));
-                if matches!(missed, Some(None)) {
-                    frames.push(protocol::resync(&name, id));
+                let missed = wishes.resume_from.and_then(|seen| {
+                    let missed = feed.race_after(topic.event, seen)?;
+                    let bytes: usize = missed.iter().map(|frame| frame.bytes.len()).sum();
+                    (bytes <= threshold_bytes).then_some(missed)
+                });
+                if wishes.resume_from.is_some() && missed.is_none() {
+                    outbox.owe(protocol::resync(&name, id));
                 }
                 // Whoever subscribes to it knows what is ours.
-                frames.push(protocol::subscribed(&name, id, feed.race_read_to(), []));
-                frames.extend(missed.flatten().into_iter().flatten().map(|frame| frame.bytes.clone()));
+                outbox.owe(protocol::subscribed(&name, id, feed.race_read_to(), []));
+                for frame in missed.into_iter().flatten() {
+                    outbox.owe(frame.bytes.clone());
+                }
             }
-        }
-        // What is queued of before is older than the snapshot, and comes before it.
-        for frame in frames.into_iter().filter(|frame| !frame.is_empty()) {
-            self.tell(key, frame);
         }
     }
 
@@ -391,9 +417,9 @@ impl Sessions {
                 known.asked_since = None;
                 // The new token may be of other rights.
                 for subscription in &mut session.subscriptions {
-                    if let Some(open) = subscription.open() {
-                        open.is_checking = false;
-                        open.next_check = now;
+                    match &mut subscription.state {
+                        State::Asked { is_outdated, .. } => *is_outdated = true,
+                        State::Open(open) => (open.is_checking, open.next_check) = (false, now),
                     }
                 }
             }
@@ -407,7 +433,10 @@ impl Sessions {
             (Who::Nobody { .. }, None) => return,
         }
         session.extensions |= extensions;
-        if session.extensions {
+        let knows_ours = session.extensions;
+        // Who administers no more sees events as late as others.
+        self.move_between_feeds(key.place);
+        if knows_ours {
             self.tell(key, protocol::authenticated(id, expires_at.map(epoch_ms)));
         }
         for text in waiting {

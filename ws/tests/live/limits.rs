@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use ws::LiveConfig;
 
 use crate::support::{Live, bearer, config, fix, topic, until};
@@ -58,6 +59,18 @@ async fn subscriptions_are_counted() {
     client.send(&json!({"type": "unsubscribe", "topic": topic(1)})).await;
     client.json().await;
     client.subscribe(4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_that_clients_make_up_are_counted_as_one() {
+    let live = Live::start(config()).await;
+    for code in [3001, 4001, 4999] {
+        let mut client = live.connect().await;
+        client.stream.close(Some(CloseFrame { code: code.into(), reason: "".into() })).await.unwrap();
+        assert_eq!(client.closed().await.0, code);
+    }
+    until("all are gone", || live.metric("processor_live_sessions") == 0.0).await;
+    assert_eq!(live.metric("processor_live_sessions_closed_total{code=\"3000\"}"), 3.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

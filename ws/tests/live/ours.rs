@@ -94,6 +94,20 @@ async fn a_pace_is_kept_and_panic_is_not_made_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_pace_does_not_wait_for_the_one_before() {
+    let live = Live::start(config()).await;
+    let mut client = live.connect().await;
+    client.subscribe_with(1, &json!({"max_hz": 0.01})).await;
+    live.publish(vec![fix("a", 1)]).await;
+    client.is_silent().await;
+    client.subscribe_with(1, &json!({"max_hz": 10})).await;
+    for at in [2, 3] {
+        live.publish(vec![fix("a", at)]).await;
+        assert_eq!(client.json().await["ts"], at);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_viewport_shows_what_is_in_it_and_may_be_moved() {
     let live = Live::start(config()).await;
     let at = |device: &str, n: u64, lon: f64| LiveFix { lon, ..fix(device, n) };
@@ -178,6 +192,38 @@ async fn changes_of_the_race_are_a_topic_of_their_own() {
             assert_eq!(other.json().await["seq"], first);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_it_is_known_who_sees_it_later_nobody_sees_it() {
+    let live = Live::start_unknowing(config()).await;
+    let mut public = live.connect_ours().await;
+    let race = format!("{}:race", topic(1));
+    live.hub.race(DelayMs::NONE, &[change(900_000, 1)], seq(900_000)).await;
+    public.send(&json!({"type": "subscribe", "topic": race, "resume_from": "899999-0"})).await;
+    assert_eq!(public.json().await["type"], "resync");
+    assert!(public.json().await.get("seq").is_none());
+    live.hub.race(DelayMs::NONE, &[change(900_001, 1)], seq(900_001)).await;
+    public.is_silent().await;
+
+    let delay = DelayMs(300_000);
+    let rule = DelayRule { event: event(1), role: None, delay };
+    live.hub.set_directory(Directory::new([], [rule], [])).await;
+    live.hub.race(DelayMs::NONE, &[change(900_002, 1)], seq(900_002)).await;
+    live.hub.race(delay, &[change(600_000, 1)], seq(600_000)).await;
+    assert_eq!(public.json().await["seq"], "600000-0");
+
+    // Whoever administers sees it as it is, for as long as they do.
+    let claims = |is_admin: bool| token("7", 900, &json!({"admin_access": is_admin}));
+    let authorization = format!("Bearer {}", claims(true));
+    let mut admin = live.connect_with(&[("authorization", &*authorization)]).await.unwrap();
+    admin.send(&json!({"type": "subscribe", "topic": race})).await;
+    assert_eq!(admin.json().await["seq"], "900002-0");
+    admin.send(&json!({"type": "auth", "access_token": claims(false), "extensions": true})).await;
+    assert_eq!(admin.json().await["type"], "authenticated");
+    live.hub.race(DelayMs::NONE, &[change(900_003, 1)], seq(900_003)).await;
+    live.hub.race(delay, &[change(600_001, 1)], seq(600_001)).await;
+    assert_eq!(admin.json().await["seq"], "600001-0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -211,6 +211,21 @@ async fn a_message_of_many_pieces_is_bounded_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pieces_of_nothing_do_not_go_on_for_ever() {
+    let live = Live::start(LiveConfig { max_message_bytes: 1600, ..config() }).await;
+    let mut raw = Raw::connect(&live).await;
+    for more in [150, 170] {
+        raw.send(&frame(TEXT, b"{")).await;
+        raw.send(&frame(CONTINUATION, b"").repeat(more)).await;
+        raw.send(&frame(FINAL, b"}")).await;
+        if more == 150 {
+            assert_eq!(raw.next().await.unwrap().0, FINAL | TEXT, "patched together it is a message");
+        }
+    }
+    assert_eq!(raw.closed().await, 1009);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_said_behind_a_close() {
     let live = Live::start(config()).await;
     for first in [close(1000, b""), close(3333, "ünd tschüss".as_bytes()), frame(FINAL | CLOSE, b"")] {

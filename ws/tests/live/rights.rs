@@ -277,6 +277,24 @@ async fn a_suspended_user_is_out() {
     live.directus.answers("/users/me", 401);
     live.hub.rights_changed(AuthzChange { user: Some("1".into()), event: None }).await;
     assert_eq!(client.closed().await, (4401, "the login has ended".to_owned()));
+    // And does not come back by the same token.
+    assert_eq!(live.connect_with(&[("authorization", &*bearer("1", 900))]).await.err(), Some(401));
+    live.connect_with(&[("authorization", &*bearer("2", 900))]).await.unwrap();
+    live.directus.answers("/users/me", 200);
+    live.connect().await.subscribe(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_has_one_question_asked_at_a_time() {
+    let live = Live::start(config()).await;
+    live.directus.takes(Duration::from_millis(300));
+    live.directus.answers("/users/me", 401);
+    let mut stranger = live.connect_with(&[("sec-websocket-protocol", "trm-live-auth")]).await.unwrap();
+    for n in 0..20 {
+        stranger.send(&json!({"type": "auth", "access_token": format!("guess-{n}")})).await;
+    }
+    assert_eq!(stranger.closed().await.0, 4401);
+    assert_eq!(live.directus.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,16 @@
 //! Clients that do not read: bounded, then closed, and nobody else notices.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use ws::LiveConfig;
+use ws::directory::Directory;
 use ws::fix::{LiveFix, Seq};
 
-use crate::support::{Live, config, fix, until};
+use crate::support::{Live, config, event, fix, topic, until};
 
 const THRESHOLD_BYTES: usize = 64 * 1024;
 
@@ -137,6 +139,66 @@ async fn what_is_owed_is_bounded_too() {
     until("closed", || live.metric("processor_live_sessions") == 0.0).await;
     assert_eq!(live.metric("processor_live_sessions_closed_total{code=\"4408\"}"), 1.0);
     drop(stuck);
+}
+
+/// So many devices in each of so many events, and a fix of each.
+async fn crowd(live: &Live, events: u128, devices: u64) {
+    let names: Vec<Arc<str>> = (0..devices).map(|n| format!("{n:015}").into()).collect();
+    let members = (1..=events).flat_map(|n| names.iter().map(move |name| (event(n), Arc::clone(name))));
+    live.hub.set_directory(Directory::new(members, [], [])).await;
+    live.publish((1..).zip(&names).map(|(at, name)| fix(name, at)).collect()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_may_be_longer_than_what_may_wait() {
+    let live = Live::start(LiveConfig { backpressure_threshold_bytes: 4096, ..config() }).await;
+    let (events, devices) = (16, 2_000);
+    crowd(&live, events, devices).await;
+    let mut client = live.connect().await;
+    // Some megabytes that nobody reads yet: they wait as snapshots that are not made.
+    for n in 1..=events {
+        client.send(&json!({"type": "subscribe", "topic": topic(n), "id": n.to_string()})).await;
+    }
+    until("a few are open", || live.metric("processor_live_subscriptions") == 16.0).await;
+    sleep(Duration::from_millis(600)).await;
+    assert!(live.metric("processor_live_queue_bytes") < 2.0 * 200_000.0);
+    live.publish(vec![fix("000000000000000", devices + 1)]).await;
+    let mut begun = HashMap::new();
+    let mut followed = 0;
+    while begun.len() < 16 || followed < 16 {
+        let frame = client.json().await;
+        let topic = frame["topic"].as_str().unwrap().to_owned();
+        if frame["type"] == "subscribed" {
+            let snapshot = frame["snapshot"].as_array().unwrap();
+            assert_eq!(snapshot.len() as u64, devices);
+            let is_newest = snapshot[0]["ts"] == devices + 1;
+            followed += usize::from(is_newest);
+            assert_eq!(begun.insert(topic, is_newest), None, "one answer for each");
+        } else {
+            assert_eq!((&frame["type"], &frame["ts"]), (&json!("position"), &json!(devices + 1)));
+            assert_eq!(begun.get(&topic), Some(&false), "only behind a snapshot that lacks it");
+            followed += 1;
+        }
+    }
+    assert_eq!(live.metric("processor_live_sessions"), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_much_to_resume_begins_anew() {
+    let live = Live::start(LiveConfig { backpressure_threshold_bytes: 4096, ..config() }).await;
+    live.publish(vec![fix("a", 1)]).await;
+    for at in 2..=100 {
+        live.publish(vec![fix("a", at)]).await;
+    }
+    let mut client = live.connect_ours().await;
+    assert_eq!(client.subscribe_with(1, &json!({"resume_from": "90-0"})).await["snapshot"], json!([]));
+    for at in 91..=100 {
+        assert_eq!(client.json().await["ts"], at);
+    }
+    client.send(&json!({"type": "subscribe", "topic": topic(1), "resume_from": "1-0"})).await;
+    assert_eq!(client.json().await["type"], "resync");
+    assert_eq!(client.json().await["snapshot"][0]["ts"], 100);
+    client.is_silent().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,6 +143,16 @@ pub(crate) fn config() -> LiveConfig {
 
 impl Live {
     pub(crate) async fn start(config: LiveConfig) -> Self {
+        let live = Self::start_unknowing(config).await;
+        // Devices a, b and c in event 1; c in event 2 too; d in none.
+        let members = [(1, "a"), (1, "b"), (1, "c"), (2, "c")];
+        let members = members.map(|(n, device)| (event(n), Arc::from(device)));
+        live.hub.set_directory(Directory::new(members, [], [])).await;
+        live
+    }
+
+    /// Nobody has said yet who is shown where.
+    pub(crate) async fn start_unknowing(config: LiveConfig) -> Self {
         let directus = StandIn::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -156,10 +166,6 @@ impl Live {
         let started =
             LiveServer::start(config, authenticator.into(), authorizer.into(), metrics.clone()).await;
         let (server, hub) = started.unwrap();
-        // Devices a, b and c in event 1; c in event 2 too; d in none.
-        let members = [(1, "a"), (1, "b"), (1, "c"), (2, "c")];
-        let members = members.map(|(n, device)| (event(n), Arc::from(device)));
-        hub.set_directory(Directory::new(members, [], [])).await;
         Self { server, hub, directus, metrics }
     }
 
