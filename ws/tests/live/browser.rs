@@ -125,5 +125,6 @@ async fn pages_log_in_and_receive() {
         serving.abort();
         // The next one begins with what this one did.
         live.hub.withdraw(ws::fix::DelayMs::NONE, "c".into(), 1_099, None).await;
+        live.settle().await;
     }
 }

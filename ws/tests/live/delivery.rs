@@ -78,6 +78,7 @@ async fn a_snapshot_begins_with_storage_and_forgets_what_was_wrong() {
     let live = Live::start(config()).await;
     let stored = |device: &str, ts: u64| LiveFix { seq: Seq::ZERO, ..fix(device, ts) };
     live.hub.seed(DelayMs::NONE, vec![stored("a", 10), stored("b", 20), stored("d", 30)]).await;
+    live.settle().await;
     live.publish(vec![fix("a", 5), fix("b", 25)]).await;
     let mut client = live.connect().await;
     let latest = |answer: serde_json::Value| -> Vec<(String, i64)> {
@@ -89,12 +90,16 @@ async fn a_snapshot_begins_with_storage_and_forgets_what_was_wrong() {
     assert_eq!(latest(client.subscribe(1).await), [("a".into(), 10), ("b".into(), 25)]);
 
     live.hub.withdraw(DelayMs::NONE, "a".into(), 10, Some(stored("a", 5))).await;
+    live.settle().await;
     live.hub.withdraw(DelayMs::NONE, "b".into(), 25, None).await;
+    live.settle().await;
     live.hub.withdraw(DelayMs::NONE, "b".into(), 7, None).await;
+    live.settle().await;
     assert_eq!(latest(client.subscribe(1).await), [("a".into(), 5)]);
 
     // Nobody is in the event any more.
     live.hub.set_directory(ws::directory::Directory::new([(event(2), "a".into())], [], [])).await;
+    live.settle().await;
     assert_eq!(latest(client.subscribe(1).await), []);
     assert_eq!(latest(client.subscribe(2).await), [("a".into(), 5)]);
 }
@@ -104,6 +109,7 @@ async fn an_empty_batch_moves_the_feed_on() {
     let live = Live::start(config()).await;
     let read_to = Seq { ms: 77, n: 3 };
     live.hub.publish(FixBatch { read_to, ..FixBatch::default() }).await;
+    live.settle().await;
     let mut client = live.connect_ours().await;
     assert_eq!(client.subscribe(1).await["seq"], "77-3");
 }

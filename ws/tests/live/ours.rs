@@ -48,6 +48,7 @@ async fn what_cannot_be_resumed_begins_anew() {
     live.hub
         .publish(FixBatch { fixes: vec![fix("b", 20)], hole, read_to: seq(20), ..FixBatch::default() })
         .await;
+    live.settle().await;
     for (from, is_resumed) in
         [("5-0", false), ("10-0", false), ("18-0", false), ("19-0", true), ("99-0", false)]
     {
@@ -164,6 +165,7 @@ fn change(at: u64, n: u128) -> RaceChange {
 async fn changes_of_the_race_are_a_topic_of_their_own() {
     let live = Live::start(config()).await;
     live.hub.race(DelayMs::NONE, &[], seq(4)).await;
+    live.settle().await;
     let mut client = live.connect().await;
     let topic = format!("{}:race", topic(1));
     client.send(&json!({"type": "subscribe", "topic": topic, "id": 1})).await;
@@ -173,6 +175,7 @@ async fn changes_of_the_race_are_a_topic_of_their_own() {
         (&json!("subscribed"), &json!("4-0"), &json!([]))
     );
     live.hub.race(DelayMs::NONE, &[change(5, 1), change(6, 2), change(7, 1)], seq(7)).await;
+    live.settle().await;
     let told = client.text().await;
     let expected =
         format!(r#"{{"type":"race","topic":"{topic}","seq":"5-0","change":{{"kind":"result","number":5}}}}"#);
@@ -200,17 +203,22 @@ async fn before_it_is_known_who_sees_it_later_nobody_sees_it() {
     let mut public = live.connect_ours().await;
     let race = format!("{}:race", topic(1));
     live.hub.race(DelayMs::NONE, &[change(900_000, 1)], seq(900_000)).await;
+    live.settle().await;
     public.send(&json!({"type": "subscribe", "topic": race, "resume_from": "899999-0"})).await;
     assert_eq!(public.json().await["type"], "resync");
     assert!(public.json().await.get("seq").is_none());
     live.hub.race(DelayMs::NONE, &[change(900_001, 1)], seq(900_001)).await;
+    live.settle().await;
     public.is_silent().await;
 
     let delay = DelayMs(300_000);
     let rule = DelayRule { event: event(1), role: None, delay };
     live.hub.set_directory(Directory::new([], [rule], [])).await;
+    live.settle().await;
     live.hub.race(DelayMs::NONE, &[change(900_002, 1)], seq(900_002)).await;
+    live.settle().await;
     live.hub.race(delay, &[change(600_000, 1)], seq(600_000)).await;
+    live.settle().await;
     assert_eq!(public.json().await["seq"], "600000-0");
 
     // Whoever administers sees it as it is, for as long as they do.
@@ -222,7 +230,9 @@ async fn before_it_is_known_who_sees_it_later_nobody_sees_it() {
     admin.send(&json!({"type": "auth", "access_token": claims(false), "extensions": true})).await;
     assert_eq!(admin.json().await["type"], "authenticated");
     live.hub.race(DelayMs::NONE, &[change(900_003, 1)], seq(900_003)).await;
+    live.settle().await;
     live.hub.race(delay, &[change(600_001, 1)], seq(600_001)).await;
+    live.settle().await;
     assert_eq!(admin.json().await["seq"], "600001-0");
 }
 
@@ -241,9 +251,12 @@ async fn a_delayed_audience_learns_nothing_of_the_present() {
     let mut early = live.connect().await;
     early.subscribe(1).await;
     live.hub.set_directory(directory()).await;
+    live.settle().await;
     live.hub.seed(delay, vec![LiveFix { seq: Seq::ZERO, ..fix("a", 1_000) }]).await;
+    live.settle().await;
     live.publish(vec![fix("a", 900_000)]).await;
     live.hub.race(DelayMs::NONE, &[change(900_001, 1)], seq(900_001)).await;
+    live.settle().await;
     early.is_silent().await;
 
     // Every door: the snapshot, the stream, resuming, the race, another subscription of the same event.
@@ -264,15 +277,18 @@ async fn a_delayed_audience_learns_nothing_of_the_present() {
     assert!(public.json().await.get("seq").is_none());
     live.publish(vec![fix("a", 900_002)]).await;
     live.hub.race(DelayMs::NONE, &[change(900_003, 1)], seq(900_003)).await;
+    live.settle().await;
     public.is_silent().await;
 
     // What was so then comes by the delayed feed.
     live.hub
         .publish(FixBatch { delay, fixes: vec![fix("a", 600_000)], hole: None, read_to: seq(600_000) })
         .await;
+    live.settle().await;
     assert_eq!(public.json().await["ts"], 600_000);
     assert_eq!(early.json().await["ts"], 600_000);
     live.hub.race(delay, &[change(600_001, 1)], seq(600_001)).await;
+    live.settle().await;
     assert_eq!(public.json().await["seq"], "600001-0");
 
     // Marshals, and those who run the event, see it as it is; and another event of the device has no rules.

@@ -146,6 +146,7 @@ async fn crowd(live: &Live, events: u128, devices: u64) {
     let names: Vec<Arc<str>> = (0..devices).map(|n| format!("{n:015}").into()).collect();
     let members = (1..=events).flat_map(|n| names.iter().map(move |name| (event(n), Arc::clone(name))));
     live.hub.set_directory(Directory::new(members, [], [])).await;
+    live.settle().await;
     live.publish((1..).zip(&names).map(|(at, name)| fix(name, at)).collect()).await;
 }
 

@@ -177,6 +177,15 @@ impl Live {
     pub(crate) async fn publish(&self, fixes: Vec<LiveFix>) {
         let read_to = fixes.last().map_or(Seq::ZERO, |fix| fix.seq);
         self.hub.publish(FixBatch { delay: DelayMs::NONE, fixes, hole: None, read_to }).await;
+        self.settle().await;
+    }
+
+    /// Waits until every shard has taken in what the hub was told: an inbox holds one message, so that of three behind it
+    /// the last one finds room only when it has.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..3 {
+            self.hub.withdraw(DelayMs::NONE, "nobody".into(), 0, None).await;
+        }
     }
 
     /// A client of user 1, with more headers.
