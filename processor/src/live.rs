@@ -16,6 +16,7 @@ mod channel;
 mod conflate;
 mod feed;
 mod fix;
+mod handles;
 mod known;
 mod race;
 mod refresh;

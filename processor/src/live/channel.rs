@@ -15,7 +15,7 @@ use ws::fix::{AuthzChange, DelayMs, FixBatch, LiveFix, RaceChange, Seq};
 use ws::secret::Secret;
 use ws::{Hub, LiveConfig, LiveServer};
 
-use super::{Plan, Running, Sink, Status, start};
+use super::{Plan, Running, Sink, Status, handles, start};
 use crate::config::Settings;
 use crate::config::settings::LiveSettings;
 use crate::run::events::Events;
@@ -95,7 +95,7 @@ fn config_of(live: &LiveSettings) -> anyhow::Result<LiveConfig> {
         authz_revalidate: live.authz_revalidate,
         allowed_origins: live.allowed_origins.clone(),
         trusted_proxies: trusted.collect::<Result<_, _>>().context("TRUSTED_PROXIES")?,
-        max_connections: live.max_connections,
+        max_connections: handles::connections(live.max_connections),
         max_connections_per_address: live.max_connections_per_address,
         max_connections_per_user: live.max_connections_per_user,
         max_unauthenticated: live.max_unauthenticated,
