@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use test_services::inserts;
 
-use super::fleet::{DEVICES, imei, place};
+use super::fleet::imei;
+use super::stream::{DEVICES, place};
 
 /// Waypoints, beside the area of the start and the gate of the finish.
 const WAYPOINTS: usize = 198;

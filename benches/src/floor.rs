@@ -16,8 +16,9 @@ use race::time::Timestamp;
 use storage::timescale::{COLUMNS, CopyBuffer};
 use tokio_postgres::NoTls;
 
-use super::fleet::Stream;
-use super::platform::{GROUP, Platform, command};
+use super::durable::GROUP;
+use super::platform::{Platform, command};
+use super::stream::Stream;
 
 /// Entries of one read, and ids of one acknowledgement.
 const READ_ENTRIES: usize = 5_000;

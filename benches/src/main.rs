@@ -6,21 +6,24 @@
 
 mod course;
 mod cpu;
+mod durable;
 mod fleet;
 mod floor;
 mod node;
 mod platform;
 mod report;
+mod stream;
 mod worker;
 
 use std::path::PathBuf;
 
 use clap::Parser;
 
-use self::fleet::Stream;
+use self::durable::Indexes;
 use self::floor::Floor;
-use self::platform::{Indexes, Platform};
+use self::platform::Platform;
 use self::report::{Line, Report};
+use self::stream::Stream;
 use self::worker::{Rules, Worked};
 
 /// Measures `processor run` from Redis to committed and acknowledged rows, beside the raw floors.
@@ -65,7 +68,7 @@ const REPEATS: [u32; 3] = [1, 100, 500];
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let platform = Platform::start()?;
+    let platform = Platform::start(&course::statements())?;
     let mut report = Report::new(args.entries, args.batch);
     let clean = Stream::clean(args.entries);
     platform.fill(&clean)?;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::fleet::Stream;
 use super::platform::Platform;
+use super::stream::Stream;
 use super::worker::{self, Worked};
 
 /// Lets `worker.mjs` take a stream.

@@ -1,41 +1,12 @@
 //! The servers of a run, durable as in production, and what is asked of them.
 
-use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
 use test_redis::Server;
 use test_services::{Options, Postgres};
 
-use super::course;
-use super::fleet::Stream;
-
-pub(crate) const GROUP: &str = "processor";
-pub(crate) const DATABASE: &str = "postgres";
-/// Entries sent before their answers are read.
-const PIPELINED: usize = 1_000;
-/// What a stopped worker may leave in the database; the course stays.
-const EMPTIED: &str = "positions, position_conflicts, entry_crossings, entry_penalties, stage_results, \
-                       entry_segment_starts, processor_outbox, processor_entry_states";
-
-/// Which indexes `positions` has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Indexes {
-    /// The key alone, as db-init makes a new table.
-    Lean,
-    /// The three of today's platforms.
-    Today,
-}
-
-impl Indexes {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lean => "key only",
-            Self::Today => "three indexes",
-        }
-    }
-}
+const DATABASE: &str = "postgres";
 
 /// Both servers.
 #[derive(Debug)]
@@ -45,7 +16,8 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    /// Servers with the tables of the platform and what these statements put there.
+    pub(crate) fn start(statements: &[String]) -> anyhow::Result<Self> {
         // The sizes are those of a small production server; durability is left as it is by default.
         let settings = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -61,8 +33,8 @@ impl Platform {
                 platform.sql(&std::fs::read_to_string(file)?)?;
             }
         }
-        for statement in course::statements() {
-            platform.sql(&statement)?;
+        for statement in statements {
+            platform.sql(statement)?;
         }
         Ok(platform)
     }
@@ -79,64 +51,6 @@ impl Platform {
         let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.redis.port()))?;
         socket.set_nodelay(true)?;
         Ok(socket)
-    }
-
-    /// An empty table with these indexes, nothing left to be written by the server.
-    pub(crate) fn empty(&self, indexes: Indexes) -> anyhow::Result<()> {
-        let indexes = match indexes {
-            Indexes::Lean => "DROP INDEX IF EXISTS positions_ts, positions_faulty_idx",
-            Indexes::Today => {
-                "CREATE INDEX IF NOT EXISTS positions_ts ON positions (ts DESC); \
-                 CREATE INDEX IF NOT EXISTS positions_faulty_idx ON positions (device_id, ts DESC) \
-                 WHERE faulty = FALSE"
-            }
-        };
-        self.sql(&format!("TRUNCATE {EMPTIED}; {indexes};"))?;
-        self.sql("CHECKPOINT").map(drop)
-    }
-
-    /// Bytes of `positions` with its indexes, and its rows.
-    pub(crate) fn size(&self) -> anyhow::Result<(u64, usize)> {
-        let asked =
-            self.sql("SELECT pg_total_relation_size('positions'), (SELECT count(*) FROM positions)")?;
-        let (bytes, rows) = asked.split_once('|').context("no size")?;
-        Ok((bytes.parse()?, rows.parse()?))
-    }
-
-    /// Puts a stream into the broker.
-    pub(crate) fn fill(&self, stream: &Stream) -> anyhow::Result<()> {
-        let mut socket = self.socket()?;
-        let mut commands = Vec::new();
-        let mut answers = vec![0; 64 * 1024];
-        for first in (0..stream.fixes.len()).step_by(PIPELINED) {
-            let count = PIPELINED.min(stream.fixes.len() - first);
-            commands.clear();
-            let mut expected = 0;
-            for n in first..first + count {
-                let (id, fields) = stream.entry(n);
-                let mut words = vec!["XADD", &stream.name, &id];
-                words.extend(fields.iter().flat_map(|(name, value)| [name, value.as_str()]));
-                command(&mut commands, &words);
-                // `$len id`, each with its end of line.
-                expected += 1 + id.len().to_string().len() + 2 + id.len() + 2;
-            }
-            socket.write_all(&commands)?;
-            while expected > 0 {
-                let read = socket.read(&mut answers)?;
-                ensure!(read > 0 && answers[0] != b'-', "{}", String::from_utf8_lossy(&answers[..read]));
-                expected = expected.saturating_sub(read);
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the group anew: nothing is read.
-    pub(crate) fn rewind(&self, stream: &Stream) -> anyhow::Result<redis::Connection> {
-        let mut control = redis::Client::open(self.redis.url())?.get_connection()?;
-        let _: i64 = redis::cmd("XGROUP").arg(&["DESTROY", &stream.name, GROUP]).query(&mut control)?;
-        let _: String =
-            redis::cmd("XGROUP").arg(&["CREATE", &stream.name, GROUP, "0"]).query(&mut control)?;
-        Ok(control)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::platform::Indexes;
+use super::durable::Indexes;
 use super::worker::Worked;
 
 /// Of the floor of the same round.

@@ -9,8 +9,9 @@ use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
 use super::cpu::Ticks;
-use super::fleet::Stream;
-use super::platform::{GROUP, Platform};
+use super::durable::GROUP;
+use super::platform::Platform;
+use super::stream::Stream;
 
 /// Between two looks at the group.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
