@@ -66,6 +66,12 @@ fn main() -> ExitCode {
         Command::Config(args) => commands::config::run(&args),
     };
     result.unwrap_or_else(|error| {
+        // Whoever read the output has had enough of it, as `head` has: not all was printed, and there is nobody to tell.
+        // Errors of connections are errors of their own, of which this is only the cause.
+        let output = error.downcast_ref::<std::io::Error>();
+        if output.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            return ExitCode::from(exit::DATA);
+        }
         tell!("error: {error:#}");
         ExitCode::from(if error.is::<show::Usage>() { exit::USAGE } else { exit::DATA })
     })

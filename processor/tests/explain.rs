@@ -71,6 +71,8 @@ fn every_number_has_its_evidence() {
     assert_eq!(penalty["places"][0]["row"]["number"], 2);
     let nearest = penalty["places"][0]["nearest"]["distance_m"].as_f64().unwrap();
     assert!((150.0..220.0).contains(&nearest), "{nearest}");
+    let line = penalty["places"][0]["nearest"]["line_m"].as_f64().unwrap();
+    assert!((150.0..=nearest).contains(&line), "{line}: nothing of a line is farther than its ends");
 
     let text = run(&bench, &["1", "--penalty", &penalty["id"].as_str().unwrap()[..8]]);
     assert!(text.contains("= 1 x 60 s = 60 s") && text.contains("waypoint 2 WPM"), "{text}");
@@ -209,4 +211,62 @@ fn a_speeding_is_written_out_from_zone_to_seconds() {
         map["features"].as_array().unwrap().iter().find(|f| f["properties"]["kind"] == "zone").unwrap();
     let ring: Vec<[f64; 2]> = serde_json::from_value(zone["geometry"]["coordinates"][0].clone()).unwrap();
     assert!(ring.windows(2).map(|p| p[0][0] * p[1][1] - p[1][0] * p[0][1]).sum::<f64>() > 0.0);
+}
+
+/// The course of the benches, with another row or column.
+fn bench_with(change: impl FnOnce(&mut Value)) -> Bench {
+    let bench = Bench::new();
+    let mut course = support::course();
+    change(&mut course);
+    bench.write("course.json", course.to_string());
+    bench.write("d1.csv", csv(&fixes()));
+    let (_, told, code) = bench.replay(&["d1.csv"]);
+    assert_eq!(code, 0, "{told}");
+    bench
+}
+
+#[test]
+fn a_time_that_is_clamped_says_so() {
+    let bench = bench_with(|course| course["segments"][0]["maximum_seconds"] = json!(60));
+    let explained = document(&bench, &["1"]);
+    let stage = &explained["stages"][0];
+    let special = &stage["special_stages"][0];
+    assert_eq!((&stage["elapsed_ms"], &special["time_ms"]), (&json!(60_000), &json!(60_000)));
+    let instant = |of: &Value| of.as_str().unwrap().parse::<race::time::Timestamp>().unwrap();
+    let driven = instant(&special["finished_at"]).millis_since(instant(&special["started_at"]));
+    assert_eq!(special["driven_ms"], json!(driven));
+    let text = run(&bench, &["1"]);
+    assert!(text.contains("of which at most 60 s count: 0:01:00.000"), "{text}");
+
+    let bench = bench_with(|course| course["segments"][0]["bogey_seconds"] = json!(3_600));
+    let text = run(&bench, &["1"]);
+    assert!(text.contains("of which at least 3600 s count: 1:00:00.000"), "{text}");
+
+    let bench = bench_with(|course| {
+        course["stages"][0]["closed_at"] = json!("2030-01-01T00:00:00Z");
+        course["stages"][0]["fixed_seconds_dns"] = json!(7_200);
+    });
+    let text = run(&bench, &["2"]);
+    assert!(text.contains("total 2:00:00.000, fixed for dns, + penalties"), "{text}");
+}
+
+#[test]
+fn decisions_are_told_by_the_clock_and_those_for_nothing_as_such() {
+    let bench = bench_with(|course| {
+        let id = |n: u32| json!(format!("00000000-0000-0000-0000-{n:012}"));
+        let (entry, segment) = (course["entries"][0]["id"].clone(), course["segments"][0]["id"].clone());
+        course["overrides"] = json!([
+            {"id": id(90), "entry_id": entry, "target": "penalty", "key": {"type": "speeding_peak"},
+                "action": "cancel", "reason": "seen otherwise"},
+            {"id": id(91), "entry_id": entry, "target": "start", "key": {"segment": segment},
+                "action": "set", "value_ms": 1_780_819_200_250_i64, "reason": "by the marshal's clock"}
+        ]);
+    });
+    let explained = document(&bench, &["1"]);
+    assert_eq!(explained["unbound_overrides"], json!(["00000000-0000-0000-0000-000000000090"]));
+    let text = run(&bench, &["1"]);
+    let line = |id: &str| text.lines().find(|line| line.contains(&format!("override {id}"))).unwrap();
+    assert!(line("00000000-0000-0000-0000-000000000090").contains("to be reviewed"), "{text}");
+    let start = line("00000000-0000-0000-0000-000000000091");
+    assert!(start.contains("set 2026-06-07 08:00:00.250 UTC") && !start.contains("reviewed"), "{text}");
 }

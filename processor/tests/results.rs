@@ -193,3 +193,78 @@ fn what_results_are_judged_without_is_told() {
     assert!(told.contains("are left out: what they concern is provisional"), "{told}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("provisional"));
 }
+
+/// Runs the program with a standard output that nobody reads.
+fn unread(bench: &Bench, args: &[&str]) -> std::process::Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_processor"));
+    command.args(args).current_dir(bench.path(".")).stdout(writer);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_told_nothing() {
+    let bench = bench();
+    for args in [&["results"][..], &["explain", "1"], &["start-list", "SS 1 <script>", "--materialize"]] {
+        let output = unread(&bench, args);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?} {told}");
+        assert!(!told.contains("error"), "{args:?} {told}");
+    }
+    assert_eq!(bench.count("entry_segment_starts"), 3, "and the slots are handed out");
+}
+
+#[test]
+fn a_name_may_begin_with_a_hyphen() {
+    let bench = Bench::new();
+    let mut course = course();
+    course["stages"][0]["name"] = json!("-1+2");
+    bench.write("course.json", course.to_string());
+    bench.write("d1.csv", csv(&drive(20.0)));
+    bench.replay(&["d1.csv"]);
+    assert!(print(&bench, &["--stage", "-1+2"]).contains("-1+2"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_archive_that_may_not_be_written_is_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+
+    let bench = bench();
+    let shown = print(&bench, &[]);
+    let archive = bench.path("archive 100%?#");
+    std::fs::create_dir(&archive).unwrap();
+    std::fs::copy(bench.path("race.db"), archive.join("race.db")).unwrap();
+    let allow = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(&bench.path("."), 0o755);
+    allow(&archive.join("race.db"), 0o444);
+    allow(&archive, 0o555);
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_processor"));
+        command.args(args).current_dir(&archive);
+        // The superuser may write anywhere.
+        if std::fs::File::create(archive.join("probe")).is_ok() {
+            command.uid(NOBODY);
+        }
+        command.output()
+    };
+    // Where not even the program may be read by others there is nothing to see here.
+    let Ok(output) = run(&["results"]) else { return };
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()),
+        (Some(0), &*shown),
+        "{told}"
+    );
+    for args in [&["explain", "1"][..], &["start-list", "SS 1 <script>"]] {
+        assert_eq!(run(args).unwrap().status.code(), Some(0), "{args:?}");
+    }
+    let output = run(&["start-list", "SS 1 <script>", "--materialize"]).unwrap();
+    assert_eq!(output.status.code(), Some(1), "what has to be written is refused");
+    allow(&archive, 0o755);
+}

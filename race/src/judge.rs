@@ -73,7 +73,7 @@ pub fn judge(event: &EventPlan, entry: &EntryPlan, evidence: &Evidence, fixes: F
         let excluded_before = stages.last().is_some_and(|s| s.status == StageStatus::Dsq);
         stages.push(stage::evaluate(view, unit_ms, excluded_before, penalties));
     }
-    if event.is_flawed {
+    if event.is_flawed || entry.is_timed_twice {
         stages.iter_mut().for_each(|stage| stage.provisional = true);
     }
     // What a person decided and nothing shows any more is to be looked at.

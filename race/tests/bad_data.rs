@@ -99,6 +99,7 @@ fn an_entry_with_two_timing_devices() {
         d["entry_devices"][0]["timing"] = json!(true);
     });
     assert!(names(&told, &["two-timing-devices"]), "{told:?}");
+    assert!(evaluation.stages.iter().all(|stage| stage.provisional), "nobody has said which of them it is");
     // One of them times: the lower number.
     assert_eq!(evaluation.stages[0].finished_at, Some(at(rally::FINISH)));
 }

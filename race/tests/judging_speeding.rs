@@ -256,10 +256,14 @@ fn the_mean_over_the_enforced_stretch() {
     let stage = judged(&document, &drive(|x| if x < 3_500.0 { 90.0 } else { 45.0 }));
     let mean = stage.penalties[0].inputs["mean_kmh"].as_f64().unwrap();
     assert!((mean - 60.0).abs() < 0.3, "{mean}");
+    let inputs = &stage.penalties[0].inputs;
+    let told = inputs["distance_m"].as_f64().unwrap() / inputs["duration_ms"].as_f64().unwrap() * 3_600.0;
+    assert!((mean - told).abs() < 0.006, "{mean} is what {told} comes to: {inputs}");
     // By a length that somebody measured.
     document["speed_limit_zones"][0]["length_meters"] = json!(1_100);
     let stage = judged(&document, &drive(|_| 60.0));
     assert_eq!(stage.penalties[0].inputs["mean_kmh"], json!(66.0));
+    assert_eq!(stage.penalties[0].inputs["distance_m"], json!(1_100.0));
     assert_eq!(stage.penalty_ms, 16_000);
     // A visit without an end has no mean yet.
     let positions: Vec<Position> = drive(|_| 60.0).into_iter().filter(|p| p.ts < at(215.0)).collect();

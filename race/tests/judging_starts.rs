@@ -44,7 +44,7 @@ fn leaving_before_the_slot_is_a_false_start_and_minutes_after_it_a_late_one() {
     // It leaves at 9:00:12.500.
     for (target, early_s, late_minutes) in [
         (EXIT_START, None, None),
-        (EXIT_START + 0.001, Some(0.0), None),
+        (EXIT_START + 0.001, Some(0.001), None),
         (EXIT_START + 30.0, Some(30.0), None),
         (0.0, None, None),
         // 8:59:59 is another minute.

@@ -79,6 +79,18 @@ impl SqliteStore {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::from(path) })
     }
 
+    /// Opens a database that is there, to look at it: nothing is written into it but the steps that a file of an older
+    /// schema lacks, and one that may not be written will do. Blocks.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], and [`StoreError::Broken`] when nothing is stored in the file yet.
+    pub fn open_to_read(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let connection = open::open_to_read(path, Durability::default())
+            .map_err(|failure| failure.while_doing(format!("opening {}", path.display())))?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::from(path) })
+    }
+
     /// A number that differs from an earlier one when another connection has committed in between.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::judging;
 use crate::show::explain::history::Past;
 use crate::show::explain::{Asked, Case, geojson, text, track};
-use crate::show::source::{Looked, Opened, SourceArgs, look};
+use crate::show::source::{Looked, Opened, Purpose, SourceArgs, look};
 use crate::show::words::plural;
 use crate::show::{Usage, pick};
 use crate::tell::tell;
@@ -36,7 +36,7 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     source: SourceArgs,
     /// One stage, by id or name
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", allow_hyphen_values = true)]
     stage: Option<String>,
     /// One penalty alone, by its id or how that begins
     #[arg(long, value_name = "ID")]
@@ -52,7 +52,7 @@ pub(crate) struct ExplainArgs {
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = runtime.block_on(async {
-        match args.source.open().await? {
+        match args.source.open(Purpose::Read).await? {
             Opened::Sqlite(store) => explain(args, &store).await,
             Opened::Postgres(store) => explain(args, &store).await,
         }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::exit;
 use crate::recompute::{REASONS, Request, Scope};
-use crate::show::source::{Opened, SourceArgs, moment};
+use crate::show::source::{Opened, Purpose, SourceArgs, moment};
 use crate::show::{Usage, pick};
 use crate::store_url::StoreUrl;
 use crate::tell::tell;
@@ -35,13 +35,13 @@ use crate::tell::tell;
   processor recompute --entry 7 --store sqlite:./race.db")]
 pub(crate) struct RecomputeArgs {
     /// The event, by id, slug or name: all its entries, or where to find --stage and --entry
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", allow_hyphen_values = true)]
     event: Option<String>,
     /// All entries of this stage's event, by the stage's id or name
-    #[arg(long, value_name = "STAGE", conflicts_with_all = ["entry", "device"])]
+    #[arg(long, value_name = "STAGE", allow_hyphen_values = true, conflicts_with_all = ["entry", "device"])]
     stage: Option<String>,
     /// One entry, by race number or id
-    #[arg(long, value_name = "ENTRY", conflicts_with = "device")]
+    #[arg(long, value_name = "ENTRY", allow_hyphen_values = true, conflicts_with = "device")]
     entry: Option<String>,
     /// Whoever is timed by this device: its IMEI or id
     #[arg(long, value_name = "DEVICE", conflicts_with = "event")]
@@ -97,7 +97,8 @@ async fn recompute(args: &RecomputeArgs) -> anyhow::Result<ExitCode> {
         return ask::ask(args, &by_id(args)?).await;
     };
     let source = SourceArgs { store, event: None };
-    match source.open().await? {
+    let purpose = if args.dry_run { Purpose::Read } else { Purpose::Write };
+    match source.open(purpose).await? {
         Opened::Sqlite(store) if args.dry_run => direct::dry_run(args, &store).await,
         Opened::Sqlite(store) => direct::recompute(args, &store).await,
         Opened::Postgres(store) if args.dry_run => direct::dry_run(args, &store).await,

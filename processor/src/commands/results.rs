@@ -9,7 +9,7 @@ use storage::Records;
 
 use crate::judging;
 use crate::show::board::{Board, Part};
-use crate::show::source::{Looked, Opened, SourceArgs, look};
+use crate::show::source::{Looked, Opened, Purpose, SourceArgs, look};
 use crate::show::{Format, csv, html, pick};
 use crate::table;
 
@@ -29,10 +29,10 @@ pub(crate) struct ResultsArgs {
     #[command(flatten)]
     source: SourceArgs,
     /// One stage, by id or name
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", allow_hyphen_values = true)]
     stage: Option<String>,
     /// One class, by its code
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
     class: Option<String>,
     /// The overall standings after that stage, or after the last one, in place of the stages themselves
     #[arg(long)]
@@ -45,7 +45,7 @@ pub(crate) struct ResultsArgs {
 pub(crate) fn run(args: &ResultsArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = runtime.block_on(async {
-        match args.source.open().await? {
+        match args.source.open(Purpose::Read).await? {
             Opened::Sqlite(store) => results(args, &store).await,
             Opened::Postgres(store) => results(args, &store).await,
         }

@@ -12,7 +12,7 @@ use storage::{Changes, Starts};
 use crate::config::ConfigArgs;
 use crate::exit;
 use crate::judging;
-use crate::show::source::{Looked, Opened, SourceArgs, look, settings};
+use crate::show::source::{Looked, Opened, Purpose, SourceArgs, look, settings};
 use crate::show::start_list::StartBoard;
 use crate::show::words::{list, plural};
 use crate::show::{Format, pick, starts};
@@ -53,30 +53,35 @@ pub(crate) struct StartListArgs {
 
 pub(crate) fn run(args: &StartListArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match args.source.open().await? {
+    let purpose = if args.materialize { Purpose::Write } else { Purpose::Read };
+    let (printed, code) = runtime.block_on(async {
+        anyhow::Ok(match args.source.open(purpose).await? {
             Opened::Sqlite(store) => {
-                let (code, changes) = start_list(args, &store).await?;
+                let (printed, code, changes) = start_list(args, &store).await?;
                 if changes != Changes::default() {
                     tell!(
                         "the next replay stores the slots of its course file in place of these: copy them there \
                          (`--format json`), into entry_segment_starts"
                     );
                 }
-                Ok(code)
+                (printed, code)
             }
             Opened::Postgres(store) => {
-                let (code, changes) = start_list(args, &store).await?;
-                if changes != Changes::default() {
-                    return Ok(if announce().await? { code } else { ExitCode::from(exit::DATA) });
-                }
-                Ok(code)
+                let (printed, code, changes) = start_list(args, &store).await?;
+                let told = changes == Changes::default() || announce().await?;
+                (printed, if told { code } else { ExitCode::from(exit::DATA) })
             }
-        }
-    })
+        })
+    })?;
+    printed?;
+    Ok(code)
 }
 
-async fn start_list<S: Starts>(args: &StartListArgs, store: &S) -> anyhow::Result<(ExitCode, Changes)> {
+/// Whether the list could be printed, how it ended and what was handed out.
+async fn start_list<S: Starts>(
+    args: &StartListArgs,
+    store: &S,
+) -> anyhow::Result<(std::io::Result<()>, ExitCode, Changes)> {
     let Looked { store: snapshot, course, event } = look(store, args.source.event.as_deref()).await?;
     let plan = &course.events[event];
     let stage = pick::stage(plan, &args.stage)?;
@@ -92,11 +97,11 @@ async fn start_list<S: Starts>(args: &StartListArgs, store: &S) -> anyhow::Resul
         Format::Csv => starts::csv(&board)?,
         Format::Html => starts::html(&board, judged.evaluated_to)?,
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
+    // Whoever reads only the first lines of it has the slots handed out all the same.
+    let mut out = std::io::stdout();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     if !args.materialize {
-        return Ok((ExitCode::SUCCESS, Changes::default()));
+        return Ok((printed, ExitCode::SUCCESS, Changes::default()));
     }
     let started = board.moved_after_start();
     if !started.is_empty() && !args.force {
@@ -105,7 +110,7 @@ async fn start_list<S: Starts>(args: &StartListArgs, store: &S) -> anyhow::Resul
             if started.len() == 1 { "an entry has" } else { "entries have" },
             list(&started)
         );
-        return Ok((ExitCode::from(exit::DATA), Changes::default()));
+        return Ok((printed, ExitCode::from(exit::DATA), Changes::default()));
     }
     let changes = store.save_starts(board.to_write()).await?;
     let kept = board.rows.len().saturating_sub(changes.inserted + changes.revised);
@@ -119,7 +124,7 @@ async fn start_list<S: Starts>(args: &StartListArgs, store: &S) -> anyhow::Resul
         let others: Vec<i64> = board.others.iter().map(|other| other.race_number).collect();
         tell!("not in the proposal, and left as handed out: {}", list(&others));
     }
-    Ok((ExitCode::SUCCESS, changes))
+    Ok((printed, ExitCode::SUCCESS, changes))
 }
 
 /// Tells running workers that the course has changed; whether that was done, or is not asked for.

@@ -244,7 +244,7 @@ fn row<'a>(
         missed: numbers(|s| &s.missed),
         doubtful: numbers(|s| &s.doubtful),
         penalties: of_stage.penalties.iter().map(penalty).collect(),
-        notes: notes::notes(evaluation, n),
+        notes: notes::notes(entry, evaluation, n),
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod geojson;
 pub(crate) mod history;
 pub(crate) mod shape;
 pub(crate) mod text;
+pub(crate) mod times;
 pub(crate) mod track;
 
 use race::course::Course;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use self::history::RevisionLine;
 use self::shape::{Place, places_of};
+use self::times::SpecialStage;
 use self::track::{StoredFix, StoredTrack};
 use super::board::{EventHead, class_of};
 use super::reason;
@@ -37,6 +39,8 @@ pub(crate) struct Explanation<'a> {
     pub(crate) entry_id: Uuid,
     /// The code of the class.
     pub(crate) class: Option<&'a str>,
+    /// Two trackers are set to time it at once: to be reviewed.
+    pub(crate) is_timed_twice: bool,
     /// What became of its positions.
     pub(crate) fixes: FixCounts,
     /// The last position that was judged.
@@ -48,6 +52,8 @@ pub(crate) struct Explanation<'a> {
     pub(crate) penalties: Vec<PenaltyEvidence<'a>>,
     /// What people decided about the entry.
     pub(crate) overrides: Vec<&'a Override>,
+    /// Ids of those decisions that there is nothing for any more: to be reviewed.
+    pub(crate) unbound_overrides: Vec<Uuid>,
     /// Records that were published and are no longer true.
     pub(crate) retracted: Vec<RevisionLine>,
 }
@@ -63,6 +69,8 @@ pub(crate) struct StageLine<'a> {
     pub(crate) finished_at: Option<Timestamp>,
     pub(crate) elapsed_ms: Option<i64>,
     pub(crate) neutralised_ms: i64,
+    /// What the time is the sum of.
+    pub(crate) special_stages: Vec<SpecialStage>,
     pub(crate) penalty_ms: i64,
     pub(crate) total_ms: Option<i64>,
     pub(crate) missed: Vec<i64>,
@@ -155,12 +163,20 @@ impl<'a> Case<'a> {
             race_number: entry.row.race_number,
             entry_id: entry.row.id,
             class: class_of(self.course, entry),
+            is_timed_twice: entry.is_timed_twice,
             fixes: self.evaluation.fixes,
             evaluated_to: self.evaluated_to,
             stages: stages.collect(),
             crossings: if shown { self.crossings(asked) } else { Vec::new() },
             penalties: penalties.collect(),
             overrides: overrides.iter().filter(|over| over.entry_id == entry.row.id).collect(),
+            unbound_overrides: self
+                .evaluation
+                .overrides
+                .iter()
+                .filter(|outcome| outcome.needs_review)
+                .map(|outcome| outcome.override_id)
+                .collect(),
             retracted: if shown { self.past.retracted(self.evaluation) } else { Vec::new() },
         }
     }
@@ -181,6 +197,7 @@ impl<'a> Case<'a> {
             finished_at: result.finished_at,
             elapsed_ms: result.elapsed_ms,
             neutralised_ms: result.neutralised_ms,
+            special_stages: times::special_stages(stage, result),
             penalty_ms: result.penalty_ms,
             total_ms: result.total_ms,
             missed: result.segments.iter().flat_map(|s| s.missed.clone()).collect(),

@@ -1,13 +1,17 @@
 //! What a person should know beside the numbers: how uncertain they are, and what was missed.
 
+use race::course::plan::EntryPlan;
 use race::judge::EntryEvaluation;
 use race::record::StageStatus;
 
 use super::words::{list, seconds};
 
 /// Of an entry in a stage: how uncertain start and finish are, and which waypoints were missed.
-pub(crate) fn notes(evaluation: &EntryEvaluation, stage: usize) -> Vec<String> {
+pub(crate) fn notes(entry: &EntryPlan, evaluation: &EntryEvaluation, stage: usize) -> Vec<String> {
     let mut notes = Vec::new();
+    if entry.is_timed_twice {
+        notes.push("to be reviewed: two trackers are set to time it at once".to_owned());
+    }
     let result = &evaluation.stages[stage];
     if result.status == StageStatus::NotStarted && evaluation.fixes.used > 0 {
         notes.push(format!("{} fixes, none of them through the start", evaluation.fixes.used));

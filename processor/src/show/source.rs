@@ -28,8 +28,15 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "URL", default_value = "sqlite:./race.db")]
     pub(crate) store: StoreUrl,
     /// The event, by id, slug or name; where the store has only one, that one
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", allow_hyphen_values = true)]
     pub(crate) event: Option<String>,
+}
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Read,
+    Write,
 }
 
 /// A store that was there.
@@ -39,17 +46,17 @@ pub(crate) enum Opened {
 }
 
 impl SourceArgs {
-    /// Opens the store. A file that is not there is not made.
-    pub(crate) async fn open(&self) -> anyhow::Result<Opened> {
+    /// Opens the store to write into it, or only to look at it. A file that is not there is not made.
+    pub(crate) async fn open(&self, purpose: Purpose) -> anyhow::Result<Opened> {
         match &self.store {
-            StoreUrl::Sqlite(path) => sqlite(path).map(Opened::Sqlite),
+            StoreUrl::Sqlite(path) => sqlite(path, purpose).map(Opened::Sqlite),
             StoreUrl::Platform => postgres(None).await.map(Opened::Postgres),
             StoreUrl::Postgres(url) => postgres(Some(url.clone())).await.map(Opened::Postgres),
         }
     }
 }
 
-fn sqlite(path: &PathBuf) -> anyhow::Result<SqliteStore> {
+fn sqlite(path: &PathBuf, purpose: Purpose) -> anyhow::Result<SqliteStore> {
     let there = path.try_exists().with_context(|| format!("cannot look for {}", path.display()))?;
     if !there {
         anyhow::bail!(
@@ -57,7 +64,10 @@ fn sqlite(path: &PathBuf) -> anyhow::Result<SqliteStore> {
             path.display()
         );
     }
-    Ok(SqliteStore::open(path)?)
+    Ok(match purpose {
+        Purpose::Read => SqliteStore::open_to_read(path)?,
+        Purpose::Write => SqliteStore::open(path)?,
+    })
 }
 
 async fn postgres(url: Option<String>) -> anyhow::Result<PostgresStore> {

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 /// Brackets and penalties are held as whole millionths, so that no float decides on which side of an edge a
 /// measure falls.
 const MICRO: i128 = 1_000_000;
+/// What milliseconds are divided by to be seconds.
+const MILLIS: i64 = 1_000;
 
 /// What was measured, as an exact fraction: 35 missed of 100, 27 km/h over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +45,14 @@ impl Measure {
         self.scaled() > i128::from(edge_micro) * i128::from(self.denominator)
     }
 
-    /// As published: a number rounded to 0.01.
+    /// As published: a number rounded to 0.01, but seconds with all their milliseconds, so that what is priced by them
+    /// can be added up from what is told.
     pub fn rounded(self) -> f64 {
+        let parts: i32 = if self.denominator == MILLIS { 1_000 } else { 100 };
         #[allow(clippy::cast_precision_loss, reason = "a published measure is small")]
-        let hundredths = div_round(i128::from(self.numerator) * 100, i128::from(self.denominator)) as f64;
-        hundredths / 100.0
+        let told =
+            div_round(i128::from(self.numerator) * i128::from(parts), i128::from(self.denominator)) as f64;
+        told / f64::from(parts)
     }
 }
 

@@ -9,7 +9,7 @@ use super::feature::{Feature, Features, Role};
 use super::formulas::Formulas;
 use super::geometry::Geometry;
 use super::keep::is_flawed;
-use super::roster::{Carried, Roster, TimingSpan, carried, timing_spans};
+use super::roster::{Carried, Roster, TimingSpan, carried, is_timed_twice, timing_spans};
 use super::tables::{
     Entry, EntrySegmentStart, Event, Geofence, Neutralisation, Override, OverrideAction, OverrideTarget,
     Segment, Stage, Tables, Waypoint,
@@ -59,6 +59,8 @@ pub struct EntryPlan {
     pub row: Entry,
     /// Which device times it when.
     pub spans: Vec<TimingSpan>,
+    /// Two trackers are said to time it at once: a person should look, and its results are provisional.
+    pub is_timed_twice: bool,
     /// The slots it was handed out, by time: whether it took one depends on how far its track reaches.
     pub targets: Vec<Timestamp>,
     /// What persons decided of it, in the order in which they did.
@@ -136,6 +138,7 @@ impl EventPlan {
                 EntryPlan {
                     row: entry.clone(),
                     spans: timing_spans(carried, entry.id),
+                    is_timed_twice: is_timed_twice(carried, entry.id),
                     targets: targets(&stages, entry.id),
                     last_set_at: last_set_at(&overrides),
                     overrides,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::feature::holds_at;
 use super::tables::{EntryDevice, Tables};
+use super::validate::window::Windowed;
 use crate::position::DeviceId;
 use crate::time::Timestamp;
 
@@ -81,6 +82,25 @@ pub(super) fn timing_spans(carried: &Carried<'_>, entry: Uuid) -> Vec<TimingSpan
         }
     }
     spans
+}
+
+/// Whether two rows say at once that theirs is the device that times an entry. One of them does, by its number, and
+/// nobody has said that it should be that one.
+pub(super) fn is_timed_twice(carried: &Carried<'_>, entry: Uuid) -> bool {
+    let rows = carried.get(&entry).map_or(&[][..], Vec::as_slice);
+    let mut timing: Vec<&EntryDevice> = rows.iter().map(|(row, _)| *row).filter(|row| row.timing).collect();
+    timing.sort_by_key(|row| row.window());
+    let mut longest: Option<&EntryDevice> = None;
+    for row in timing {
+        if longest.is_some_and(|other| other.device_id != row.device_id && other.window().meets(row.window()))
+        {
+            return true;
+        }
+        if longest.is_none_or(|other| other.window().to < row.window().to) {
+            longest = Some(row);
+        }
+    }
+    false
 }
 
 /// What each device times, and which devices must stay on one lane.

@@ -39,13 +39,23 @@ pub struct Passage<'a> {
     pub from: Timestamp,
     /// Until when; none while the visit goes on.
     pub to: Option<Timestamp>,
-    /// How fast on the mean over all that was enforced, in hundredths of km/h; only when it was begun and ended by
-    /// what the track shows.
-    pub mean_ckmh: Option<i64>,
+    /// How fast on the mean over all that was enforced; only when it was begun and ended by what the track shows.
+    pub mean: Option<Mean>,
     /// What was too fast; none where nothing was.
     pub speeding: Option<Speeding>,
     /// The DZ was missed, or an end rests on weak evidence.
     pub needs_review: bool,
+}
+
+/// A mean speed and what it is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Mean {
+    /// Hundredths of km/h.
+    pub ckmh: i64,
+    /// Micrometres.
+    pub distance_um: i64,
+    /// Microseconds; above 0.
+    pub duration_us: i64,
 }
 
 /// Where an enforced part begins or ends.
@@ -139,15 +149,15 @@ fn passage<'a>(
         zone,
         from: first.from.at.to_ms(),
         to: visit.ended.then(|| last.to.at.to_ms()),
-        mean_ckmh: mean_ckmh(zone, parts).filter(|_| visit.is_seen_whole()),
+        mean: mean(zone, parts).filter(|_| visit.is_seen_whole()),
         speeding: speeding::of_parts(zone, parts, &evidence.speeds),
         needs_review: visit.needs_review || first.from.weak || last.to.weak,
     })
 }
 
 /// Distance over time of all parts; with the length of the zone given, that over the time from end to end.
-fn mean_ckmh(zone: &ZonePlan, parts: &[Part]) -> Option<i64> {
-    let (um, us) = match zone.row.length_meters {
+fn mean(zone: &ZonePlan, parts: &[Part]) -> Option<Mean> {
+    let (distance_um, duration_us) = match zone.row.length_meters {
         Some(length_m) => {
             let (from, to) = (parts.first()?.from, parts.last()?.to);
             // Where only the clock says when, nobody knows where.
@@ -160,7 +170,8 @@ fn mean_ckmh(zone: &ZonePlan, parts: &[Part]) -> Option<i64> {
         })?,
     };
     // A micrometre in a microsecond is a metre in a second, 3.6 km/h.
-    (us > 0).then(|| div_round(i128::from(um) * 360, i128::from(us)))
+    let ckmh = || div_round(i128::from(distance_um) * 360, i128::from(duration_us));
+    (duration_us > 0).then(|| Mean { ckmh: ckmh(), distance_um, duration_us })
 }
 
 fn polygon(shown: &ZoneEvidence) -> Vec<Visit> {

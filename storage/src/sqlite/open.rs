@@ -59,18 +59,71 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, Fa
     Ok(connection)
 }
 
+/// Opens a database that is there to look at it. Nothing is written into it, but the steps that a file of an older schema
+/// lacks; a file of today's that may not be written will do.
+pub(super) fn open_to_read(path: &Path, durability: Durability) -> Result<Connection, Failure> {
+    check_place(path)?;
+    let connection = connect_to_read(path)?;
+    match steps_taken(&connection)? {
+        0 => Err(Failure::broken("nothing is stored in this file yet; give another path")),
+        NEWEST => Ok(connection),
+        _ => {
+            drop(connection);
+            open(path, durability)
+        }
+    }
+}
+
 /// Opens a database that is there as it is now: a transaction that only reads and lasts as long as the connection.
 pub(super) fn open_snapshot(path: &Path) -> Result<Connection, Failure> {
+    let connection = connect_to_read(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.execute_batch("BEGIN")?;
+    // The snapshot is of the moment of the first read.
+    read_once(&connection)?;
+    Ok(connection)
+}
+
+/// A connection that can read.
+fn connect_to_read(path: &Path) -> Result<Connection, Failure> {
     // Not read-only: a reader of the write-ahead log has to write into its index.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
-    connection.pragma_update(None, "query_only", true)?;
-    connection.execute_batch("BEGIN")?;
-    // The snapshot is of the moment of the first read.
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    match read_once(&connection) {
+        Err(e) if is_denied(&e) && !has_log(path) => {}
+        _ => return Ok(connection),
+    }
+    // An index cannot be made here, but nobody has the file open for writing, who would keep a log beside it.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let path =
+        path.to_str().ok_or_else(|| Failure::broken("the path is no UTF-8, and may not be written"))?;
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     Ok(connection)
+}
+
+fn read_once(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)).map(drop)
+}
+
+/// Whether reading needs writing, which is not allowed.
+fn is_denied(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied)
+    )
+}
+
+/// Whether there is a write-ahead log, without which the file alone may lack what was committed.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    // What cannot be looked for may be there.
+    Path::new(&log).try_exists().unwrap_or(true)
 }
 
 /// Says what SQLite would only call "unable to open database file".

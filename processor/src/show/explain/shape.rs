@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use race::course::geometry::{Geometry, LonLat};
 use race::course::plan::StagePlan;
 use race::course::tables::{Geofence, Neutralisation, SpeedLimitZone, Waypoint};
-use race::earth::{distance_m, ecef};
+use race::earth::{Plane, distance_m, ecef};
 use race::ids::{Key, row_id};
 use race::judge::stage::StageEvaluation;
 use race::num::cm;
@@ -42,6 +42,8 @@ pub(crate) enum PlaceRow<'a> {
 pub(crate) struct Nearest<'a> {
     /// Metres, rounded to 0.01.
     pub(crate) distance_m: f64,
+    /// Metres to the line between the used fixes, which is what is judged; none where the stage has only one of them.
+    pub(crate) line_m: Option<f64>,
     pub(crate) fix: &'a StoredFix,
 }
 
@@ -129,7 +131,43 @@ fn nearest<'a>(case: &Case<'a>, result: &StageEvaluation, point: LonLat) -> Opti
     let measured = used.map(|fix| (cm(distance_m(ecef(fix.latitude, fix.longitude), to)), fix));
     let (distance_cm, fix) = measured.min_by_key(|(distance_cm, fix)| (*distance_cm, fix.ts))?;
     #[allow(clippy::cast_precision_loss, reason = "a distance on the ground is small")]
-    Some(Nearest { distance_m: distance_cm as f64 / 100.0, fix })
+    let metres = |distance_cm: i64| distance_cm as f64 / 100.0;
+    let line_m = line_m(case, result, point).map(|line_m| metres(cm(line_m)));
+    Some(Nearest { distance_m: metres(distance_cm), line_m, fix })
+}
+
+/// How near the line between the used fixes came to a point while the stage was driven.
+fn line_m(case: &Case<'_>, result: &StageEvaluation, point: LonLat) -> Option<f64> {
+    let plane = Plane::at(point.lat, point.lon);
+    let used: Vec<&StoredFix> = case.track.fixes.iter().filter(|fix| fix.fate == Fate::Used).collect();
+    let lines = used.windows(2).filter_map(|pair| {
+        let [a, b] = [pair[0], pair[1]];
+        let (from, to) = (
+            result.started_at.map_or(a.ts, |ts| ts.max(a.ts)),
+            result.finished_at.map_or(b.ts, |ts| ts.min(b.ts)),
+        );
+        if from >= to {
+            return None;
+        }
+        let [start, end] = [a, b].map(|fix| plane.project(ecef(fix.latitude, fix.longitude)));
+        #[allow(clippy::cast_precision_loss, reason = "microseconds of an event are exact")]
+        let part =
+            |ts: Timestamp| (ts.micros() - a.ts.micros()) as f64 / (b.ts.micros() - a.ts.micros()) as f64;
+        let at = |t: f64| [start[0] + (end[0] - start[0]) * t, start[1] + (end[1] - start[1]) * t];
+        Some(to_line_m(at(part(from)), at(part(to))))
+    });
+    lines.min_by(f64::total_cmp)
+}
+
+/// Metres from the origin of a plane to the nearest point of a line.
+fn to_line_m(from: [f64; 2], to: [f64; 2]) -> f64 {
+    let way = [to[0] - from[0], to[1] - from[1]];
+    let square = way[0] * way[0] + way[1] * way[1];
+    let part = if square > 0.0 { -(from[0] * way[0] + from[1] * way[1]) / square } else { 0.0 };
+    let part = part.clamp(0.0, 1.0);
+    let [x, y] = [from[0] + part * way[0], from[1] + part * way[1]];
+    // The same to the last bit on every machine, as a hypotenuse need not be.
+    (x * x + y * y).sqrt()
 }
 
 /// The stored fixes that a penalty rests on: those whose instants it names, and those around and within its window.

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use race::course::geometry::{Geometry, LonLat};
-use race::course::tables::{Geofence, GeofenceKind, Operator, Override, PenaltyFormula};
+use race::course::tables::{Geofence, GeofenceKind, Operator, Override, OverrideTarget, PenaltyFormula};
+use race::time::Timestamp;
 use serde_json::Value;
 
 use super::arithmetic::bracket;
 use super::history::RevisionLine;
 use super::shape::{Place, PlaceRow};
+use super::times::SpecialStage;
 use super::track::StoredFix;
 use super::{CrossingLine, Explanation, PenaltyEvidence, StageLine};
 use crate::show::words::{duration, escaped, instant, list, seconds, short};
@@ -31,6 +33,9 @@ pub(crate) fn text(explanation: &Explanation<'_>) -> String {
         "fixes: {} used; set aside: {} faulty, {} without a fix, {} outside the event, {} spikes",
         fixes.used, fixes.faulty, fixes.no_fix, fixes.outside_event, fixes.spike
     );
+    if explanation.is_timed_twice {
+        let _ = writeln!(out, "two trackers are set to time it at once: all of it is to be reviewed");
+    }
     for stage in &explanation.stages {
         of_stage(&mut out, stage);
     }
@@ -45,7 +50,9 @@ pub(crate) fn text(explanation: &Explanation<'_>) -> String {
         !shown.chain(explanation.penalties.iter().flat_map(|p| &p.overrides)).any(|other| other.id == over.id)
     });
     for over in elsewhere {
-        let _ = writeln!(out, "\noverride {}: {}", over.id, decision(over));
+        let unbound = explanation.unbound_overrides.contains(&over.id);
+        let review = if unbound { "; there is nothing that it decides: to be reviewed" } else { "" };
+        let _ = writeln!(out, "\noverride {}: {}{review}", over.id, decision(over));
     }
     for line in &explanation.retracted {
         let _ = writeln!(out, "\nno longer true: {} {}", line.record_kind, line.record_id);
@@ -66,8 +73,18 @@ fn of_stage(out: &mut String, stage: &StageLine<'_>) {
         let neutralised = stage.neutralised_ms;
         let _ = writeln!(out, "  time {}, {} neutralised{ends}", duration(elapsed), seconds(neutralised));
     }
-    if let (Some(elapsed), Some(total)) = (stage.elapsed_ms, stage.total_ms) {
-        let (time, penalty) = (duration(elapsed), short(stage.penalty_ms));
+    let special = &stage.special_stages;
+    if stage.elapsed_ms.is_some() && (special.len() > 1 || special.iter().any(SpecialStage::is_clamped)) {
+        for special in special {
+            let _ = writeln!(out, "  special stage {}", special.text());
+        }
+    }
+    if let Some(total) = stage.total_ms {
+        let penalty = short(stage.penalty_ms);
+        let time = stage.elapsed_ms.map_or_else(
+            || format!("{}, fixed for {},", duration(total - stage.penalty_ms), stage.status.as_str()),
+            duration,
+        );
         let _ = writeln!(out, "  total {time} + penalties {penalty} = {}", duration(total));
     }
     if !stage.missed.is_empty() {
@@ -144,13 +161,18 @@ fn of_penalty(out: &mut String, penalty: &PenaltyEvidence<'_>) {
 }
 
 fn of_fix(out: &mut String, fix: &StoredFix) {
+    // Neither is a speed that anything is judged by: then it is the line's own.
+    let speed = if fix.speed_kmh > 0.0 {
+        format!("{} km/h", fix.speed_kmh)
+    } else {
+        "speed 0 or not told".to_owned()
+    };
     let _ = writeln!(
         out,
-        "  fix {}: {} {}, {} km/h, {}, {}",
+        "  fix {}: {} {}, {speed}, {}, {}",
         instant(fix.ts),
         fix.latitude,
         fix.longitude,
-        fix.speed_kmh,
         escaped(&fix.device_id),
         fix.fate.as_str()
     );
@@ -219,10 +241,11 @@ fn of_place(place: &Place<'_>) -> String {
         }
         PlaceRow::Geofences(row) => format!("geofence {}: {}", escaped(&row.name), fence(row)),
     };
-    let nearest = place
-        .nearest
-        .as_ref()
-        .map(|near| format!("; the nearest fix was {} m away, at {}", near.distance_m, instant(near.fix.ts)));
+    let nearest = place.nearest.as_ref().map(|near| {
+        let line =
+            near.line_m.map_or_else(String::new, |line_m| format!("the track passed {line_m} m away; "));
+        format!("; {line}the nearest fix was {} m away, at {}", near.distance_m, instant(near.fix.ts))
+    });
     row + &nearest.unwrap_or_default()
 }
 
@@ -235,7 +258,12 @@ fn decisions(out: &mut String, overrides: &[&Override]) {
 fn decision(over: &Override) -> String {
     let action = serde_json::to_value(over.action).unwrap_or_default();
     let action = action.as_str().unwrap_or_default();
-    let value = over.value_ms.map_or_else(String::new, |ms| format!(" {ms} ms"));
+    let value = over.value_ms.map_or_else(String::new, |ms| match over.target {
+        OverrideTarget::Penalty => format!(" {}", seconds(ms)),
+        OverrideTarget::Crossing | OverrideTarget::Start => {
+            format!(" {}", instant(Timestamp::from_micros(ms * 1_000)))
+        }
+    });
     let by = over.user_id.map_or_else(String::new, |user| format!(" by user {user}"));
     let at = over.created_at.map_or_else(String::new, |at| format!(" at {}", instant(at)));
     let reason = if over.reason.is_empty() { "no reason given".to_owned() } else { escaped(&over.reason) };

@@ -57,6 +57,15 @@ fn fractions_are_exact_and_rounded_once_half_away_from_zero() {
 }
 
 #[test]
+fn a_measure_is_told_to_the_hundredth_and_seconds_to_the_millisecond() {
+    let told =
+        [(27, 1, 27.0), (100, 3, 33.33), (1_505, 10, 150.5), (68_392, 1_000, 68.392), (3, 1_000, 0.003)];
+    for (numerator, denominator, rounded) in told {
+        assert_eq!(Measure::ratio(numerator, denominator).rounded(), rounded);
+    }
+}
+
+#[test]
 fn the_closest_scope_wins_then_class_then_kind() {
     let mut tables = Tables::default();
     let base = rows(Operator::Flat, &[(0.0, None, 1.0)]).tables.into_values().next().unwrap().remove(0);

@@ -93,6 +93,7 @@ pub(super) fn kmh(ckmh: i64) -> Value {
     speed(ckmh).rounded().into()
 }
 
-fn metres(um: i64) -> Value {
+/// A distance as it is published.
+pub(super) fn metres(um: i64) -> Value {
     Measure::ratio(div_round(i128::from(um), 10_000), 100).rounded().into()
 }
