@@ -183,19 +183,15 @@ fn entry(
     #[allow(clippy::cast_precision_loss, reason = "a few thousand milliseconds")]
     let period_s = receiver.period_ms as f64 / 1e3;
     let crossings = truth::crossings::of(plan, route, motion, period_s);
-    let segments =
+    let driven_segments =
         truth::segments::of(plan, course, starter.entry_id, route, motion, &crossings, receiver.bound_m());
-    let episodes: Vec<_> =
-        segments.iter().flat_map(|s| truth::zones::of(plan, s, route, motion, period_s)).collect();
+    let segments = truth::segments::all(plan, &driven_segments);
+    let in_zones = |s| truth::zones::of(plan, s, route, motion, period_s);
+    let episodes: Vec<_> = driven_segments.iter().flat_map(in_zones).collect();
     let class_id = course.entries.iter().find(|row| row.id == starter.entry_id).and_then(|row| row.class_id);
-    let special = plan
-        .segments
-        .iter()
-        .enumerate()
-        .filter(|(_, segment)| segment.row.kind == race::course::tables::SegmentType::SpecialStage);
-    let finishes = special
-        .map(|(n, _)| segments.iter().any(|s| s.segment == n && s.finish_s.is_some()))
-        .fold(true, |all, one| all && one);
+    let is_special = |kind| kind == race::course::tables::SegmentType::SpecialStage;
+    let mut special = plan.segments.iter().zip(&segments).filter(|(segment, _)| is_special(segment.row.kind));
+    let finishes = special.all(|(_, truth)| truth.finished_at.is_some());
     EntryTruth {
         entry_id: starter.entry_id,
         race_number: starter.race_number,
@@ -204,7 +200,7 @@ fn entry(
         retired: driven.road.retired,
         penalties: truth::expected::penalties(plan, course, class_id, &segments, &episodes),
         crossings: crossings.into_iter().map(|placed| placed.truth).collect(),
-        segments: segments.into_iter().map(|segment| segment.truth).collect(),
+        segments,
         episodes,
     }
 }

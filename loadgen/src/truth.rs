@@ -49,7 +49,7 @@ pub struct EntryTruth {
     pub retired: bool,
     /// At every geofence, in order of time.
     pub crossings: Vec<CrossingTruth>,
-    /// Those that it started.
+    /// All of the course, in order.
     pub segments: Vec<SegmentTruth>,
     /// Every time that it was too fast.
     pub episodes: Vec<EpisodeTruth>,
@@ -72,13 +72,13 @@ pub struct CrossingTruth {
     pub slack_m: f64,
 }
 
-/// A segment that was driven.
+/// What an entry did in a segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SegmentTruth {
     /// Which.
     pub segment_id: Uuid,
-    /// When it began.
-    pub started_at: Timestamp,
+    /// When it began; none for who did not come so far.
+    pub started_at: Option<Timestamp>,
     /// When it ended; none for who did not come so far.
     pub finished_at: Option<Timestamp>,
     /// Numbers of the waypoints that were passed.

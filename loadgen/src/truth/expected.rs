@@ -6,27 +6,25 @@ use race::course::Tables;
 use race::course::tables::{BelongsTo, Operator, PenaltyFormula};
 use uuid::Uuid;
 
-use super::segments::Driven;
-use super::{EpisodeTruth, PenaltyTruth};
+use super::{EpisodeTruth, PenaltyTruth, SegmentTruth};
 use crate::plan::{Plan, SegmentPlan, WaypointPlan};
 
 /// The evaluators that give a penalty for each visit of a zone that was too fast.
 pub const SPEEDING: [&str; 3] = ["speeding_peak", "speeding_time_gained", "speeding_impulse"];
 
-/// The penalties that are due for missed waypoints and for being too fast. A stage that is not decided has none for waypoints.
+/// The penalties that are due for missed waypoints and for being too fast; `segments` are all of the plan. A stage that is not decided has none for waypoints.
 pub fn penalties(
     plan: &Plan,
     tables: &Tables,
     class_id: Option<Uuid>,
-    driven: &[Driven],
+    segments: &[SegmentTruth],
     episodes: &[EpisodeTruth],
 ) -> Vec<PenaltyTruth> {
     let mut due = Vec::new();
-    for driven in driven {
-        let segment = &plan.segments[driven.segment];
-        let decided = driven.finish_s.is_some() || segment.stage.closed_at.is_some();
-        if decided && driven.truth.unclear.is_empty() {
-            due.extend(missed(tables, segment, class_id, &driven.truth.missed));
+    for (segment, truth) in plan.segments.iter().zip(segments) {
+        let decided = truth.finished_at.is_some() || segment.stage.closed_at.is_some();
+        if decided && truth.unclear.is_empty() {
+            due.extend(missed(tables, segment, class_id, &truth.missed));
         }
     }
     let mut zones: Vec<(Uuid, Uuid)> =

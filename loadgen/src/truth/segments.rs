@@ -50,7 +50,7 @@ pub fn of(
         let until_s = finish_s.unwrap_or(motion.duration_s());
         let mut truth = SegmentTruth {
             segment_id: segment.row.id,
-            started_at: motion.instant(start_s),
+            started_at: Some(motion.instant(start_s)),
             finished_at: finish_s.map(|s| motion.instant(s)),
             validated: Vec::new(),
             missed: Vec::new(),
@@ -80,6 +80,23 @@ pub fn of(
         driven.push(Driven { segment: n, start_s, finish_s, truth });
     }
     driven
+}
+
+/// All segments of a plan: those that were driven as they were, the others with nothing passed.
+pub fn all(plan: &Plan, driven: &[Driven]) -> Vec<SegmentTruth> {
+    let untouched = |segment: &SegmentPlan| SegmentTruth {
+        segment_id: segment.row.id,
+        started_at: None,
+        finished_at: None,
+        validated: Vec::new(),
+        missed: segment.waypoints.iter().map(|w| w.row.number).collect(),
+        unclear: Vec::new(),
+    };
+    let truth = |(n, segment)| {
+        let was_driven = driven.iter().find(|d| d.segment == n);
+        was_driven.map_or_else(|| untouched(segment), |d| d.truth.clone())
+    };
+    plan.segments.iter().enumerate().map(truth).collect()
 }
 
 fn start(
