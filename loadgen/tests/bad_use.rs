@@ -20,7 +20,7 @@ fn a_course_without_gates_and_other_slips_are_named() {
         ),
         (&["simulate", "--course", &path("none.json"), "-o", &path("out")], "none.json"),
         (&["simulate", "--generated", "--profile", "storm", "-o", &path("out")], "no profile \"storm\""),
-        (&["simulate", "-o", &path("out")], "--generated"),
+        (&["simulate", "-o", &path("out")], "--course <FILE>"),
         (&["verify", "--store", "sqlite:none.db", &path("out")], "out"),
         (&["verify", "--store", "mysql:u:secret@h", &path("out")], "that is no store"),
     ];
