@@ -50,7 +50,7 @@ impl FolderError {
         Self::Io { path: path.to_owned(), error }
     }
 
-    pub(crate) fn content(path: &Path, problem: impl ToString) -> Self {
+    pub(crate) fn content(path: &Path, problem: &impl ToString) -> Self {
         Self::Content { path: path.to_owned(), problem: problem.to_string() }
     }
 }
@@ -93,7 +93,7 @@ pub fn write(folder: &Path, simulation: &Simulation, mut told: impl FnMut(u64)) 
     std::fs::create_dir_all(folder).map_err(|error| FolderError::io(folder, error))?;
     let json = |name: &str, text: serde_json::Result<String>| {
         let path = folder.join(name);
-        let text = text.map_err(|error| FolderError::content(&path, error))? + "\n";
+        let text = text.map_err(|error| FolderError::content(&path, &error))? + "\n";
         std::fs::write(&path, text).map_err(|error| FolderError::io(&path, error))
     };
     json(COURSE, serde_json::to_string_pretty(&simulation.course))?;
@@ -119,7 +119,7 @@ pub fn write(folder: &Path, simulation: &Simulation, mut told: impl FnMut(u64)) 
 pub fn course(folder: &Path) -> Result<Tables, FolderError> {
     let path = folder.join(COURSE);
     let text = std::fs::read_to_string(&path).map_err(|error| FolderError::io(&path, error))?;
-    race::course::parse(&text).map_err(|errors| FolderError::content(&path, errors))
+    race::course::parse(&text).map_err(|errors| FolderError::content(&path, &errors))
 }
 
 /// Reads the truth of a folder.
@@ -129,10 +129,10 @@ pub fn course(folder: &Path) -> Result<Tables, FolderError> {
 pub fn truth(folder: &Path) -> Result<Truth, FolderError> {
     let path = folder.join(TRUTH);
     let text = std::fs::read_to_string(&path).map_err(|error| FolderError::io(&path, error))?;
-    let truth: Truth = serde_json::from_str(&text).map_err(|error| FolderError::content(&path, error))?;
+    let truth: Truth = serde_json::from_str(&text).map_err(|error| FolderError::content(&path, &error))?;
     if truth.format != FORMAT {
         let problem = format!("is {:?}, and this program reads {FORMAT:?}", truth.format);
-        return Err(FolderError::content(&path, problem));
+        return Err(FolderError::content(&path, &problem));
     }
     Ok(truth)
 }

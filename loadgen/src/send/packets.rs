@@ -57,7 +57,7 @@ impl Packets {
 
     fn packet(&self, text: &str) -> Result<Packet, FolderError> {
         let wrong =
-            |problem: String| FolderError::content(&self.path, format!("line {}: {problem}", self.line));
+            |problem: String| FolderError::content(&self.path, &format!("line {}: {problem}", self.line));
         let head: Head<'_> = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         let rest = text.get(SENT_AT_BYTES..).filter(|rest| rest.starts_with("\"device_id\""));
         let rest = rest.ok_or_else(|| wrong("does not begin with sent_at and device_id".to_owned()))?;

@@ -53,7 +53,7 @@ pub fn contents(folder: &Path) -> Result<Contents, FolderError> {
         }
         number += 1;
         let wrong = |problem: &dyn ToString| {
-            FolderError::content(&path, format!("line {number}: {}", problem.to_string()))
+            FolderError::content(&path, &format!("line {number}: {}", problem.to_string()))
         };
         let sent: Payload<'_> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
         let says = digest(
@@ -108,7 +108,7 @@ pub async fn compare<R: Records>(
         for instant in device.instants() {
             let says = sent.get(&instant.micros()).ok_or_else(|| {
                 let problem = format!("has no fix of {name} at {instant}, of which the truth speaks");
-                FolderError::content(&folder.join(TRACKS), problem)
+                FolderError::content(&folder.join(TRACKS), &problem)
             })?;
             missing.insert(instant.micros(), *says);
         }
