@@ -1,6 +1,6 @@
 //! What a tracker records of a movement: samples with jitter, noise, and now and then no fix.
 
-use race::earth::{Plane, ecef, lat_lon};
+use race::earth::{Plane, lat_lon};
 use race::time::Timestamp;
 
 use crate::motion::Motion;
@@ -120,13 +120,6 @@ pub fn record(
         });
     }
     fixes
-}
-
-/// Where a fix is, without its error: for tests and for what is shown.
-pub fn place(fix: &Fix) -> race::earth::Ecef {
-    #[allow(clippy::cast_precision_loss, reason = "below 2^53")]
-    let degrees = |e7: i64| e7 as f64 / 1e7;
-    ecef(degrees(fix.latitude_e7), degrees(fix.longitude_e7))
 }
 
 fn jitter(random: &mut Random, most_ms: i64) -> i64 {
