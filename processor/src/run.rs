@@ -10,6 +10,7 @@
 mod acker;
 pub(crate) mod backoff;
 mod courses;
+pub(crate) mod ended;
 pub(crate) mod events;
 mod guard;
 mod health;

@@ -1,4 +1,4 @@
-//! The live channel: positions to people who may see them, over WebSockets, within milliseconds.
+//! The live channel: positions to people who may see them, over WebSockets, as they arrive.
 //!
 //! It knows neither the broker nor the database: the processor feeds it by a [`Hub`].
 //!

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use pipeline::batch::StreamId;
 use pipeline::broker::{Broker, BrokerError};
 use pipeline::decode::Decoder;
-use pipeline::source::redis::{Delivery, Endpoint, ReadError, ReaderConfig, Remedy, Start, StreamReader};
+use pipeline::source::redis::{Delivery, Endpoint, ReaderConfig, Remedy, Start, StreamReader};
 use race::time::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use super::shown::Shown;
 use super::sink::Sink;
 use super::status::Status;
 use crate::run::backoff::Backoff;
+use crate::run::ended::End;
 use crate::run::events::Events;
 use crate::run::metrics::{LiveFixes, LiveKind, Peer};
 
@@ -73,25 +74,6 @@ pub(super) struct Feed<K> {
     pub(super) events: Arc<Events>,
     pub(super) status: Arc<Status>,
     pub(super) stop: CancellationToken,
-}
-
-/// Why a session ended.
-enum End {
-    Stopped,
-    Read(ReadError),
-    Broker(BrokerError),
-}
-
-impl From<ReadError> for End {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<BrokerError> for End {
-    fn from(error: BrokerError) -> Self {
-        Self::Broker(error)
-    }
 }
 
 /// What outlives a session.

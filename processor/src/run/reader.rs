@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use pipeline::batch::{Entries, RawBatch, Reject, StreamId};
 use pipeline::broker::{Broker, BrokerError, GroupState, Letter};
 use pipeline::in_flight::Ledger;
-use pipeline::source::redis::{Delivery, Endpoint, ReadError, ReaderConfig, Remedy, Start, StreamReader};
+use pipeline::source::redis::{Delivery, Endpoint, ReaderConfig, Remedy, Start, StreamReader};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::acker::Done;
 use super::backoff::Backoff;
+use super::ended::End;
 use super::events::{Events, READING};
 use super::metrics::{Peer, ReadKind, ReadResult};
 use super::names::StreamNames;
@@ -49,26 +50,6 @@ pub(super) struct StreamSource {
     pub(super) acks: flume::Sender<Done>,
     pub(super) events: Arc<Events>,
     pub(super) stop: CancellationToken,
-}
-
-/// Why a session ended.
-enum End {
-    /// It was told to stop, or nobody takes what is read.
-    Stopped,
-    Read(ReadError),
-    Broker(BrokerError),
-}
-
-impl From<ReadError> for End {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<BrokerError> for End {
-    fn from(error: BrokerError) -> Self {
-        Self::Broker(error)
-    }
 }
 
 impl StreamSource {

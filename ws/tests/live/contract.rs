@@ -128,7 +128,7 @@ async fn a_server_that_stops_says_so() {
         clients.push(client);
     }
     live.publish(vec![fix("a", 1)]).await;
-    let (address, metrics) = (live.address(), live.metrics.clone());
+    let address = live.address();
     let drained = tokio::spawn(live.server.drain());
     for client in &mut clients {
         assert_eq!(client.json().await["type"], "position", "what waits is written first");
@@ -140,5 +140,4 @@ async fn a_server_that_stops_says_so() {
     drained.await.unwrap();
     assert!(begun.elapsed() < std::time::Duration::from_secs(1), "clients that close are not waited for");
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
-    drop(metrics);
 }
